@@ -46,6 +46,8 @@ docs: $(READY) ## Write docs/configuration.md, the JSON schemas and the tables o
 	mv docs/report.schema.json.new docs/report.schema.json
 	$(BIN)/python -m cloudlstm.benchmark.document > docs/benchmark.schema.json.new
 	mv docs/benchmark.schema.json.new docs/benchmark.schema.json
+	$(BIN)/python -m cloudlstm.models.delivery > docs/latest.schema.json.new
+	mv docs/latest.schema.json.new docs/latest.schema.json
 	$(BIN)/python docs/tables.py
 
 images: $(READY) ## Draw the pictures of the README: make images REPORT=runs/<run id>/report/report.json BENCHMARK=…/benchmark.json
@@ -72,6 +74,7 @@ lock: ## Update the pinned dependencies (needs uv)
 	$(LOCK) --group pyproject.toml:stream -c requirements/dev.txt --python-platform x86_64-manylinux_2_28 -o requirements/stream.txt
 	$(LOCK) --group pyproject.toml:uv --python-platform x86_64-manylinux_2_28 -o requirements/uv.txt
 	$(LOCK) pyproject.toml $(NODES) -o requirements/spark.txt
+	$(LOCK) pyproject.toml $(NODES) --extra gcp --extra daily -o requirements/launcher.txt
 	$(LOCK) pyproject.toml $(NODES) --extra train -o requirements/trainer-cpu.txt
 	$(LOCK) pyproject.toml $(NODES) --extra cuda -o requirements/trainer-cuda.txt
 

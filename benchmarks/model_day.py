@@ -45,10 +45,11 @@ from cloudlstm.market.store.version import Store, Version
 from cloudlstm.models import day as days
 from cloudlstm.models import drift, last_bars, ledger, making, registry
 from cloudlstm.models import tail as tails
-from cloudlstm.models.documents import Day, Kind, Policy, Recipe
+from cloudlstm.models.documents import Day, Kind, Recipe
 from cloudlstm.models.documents import Version as Network
 from cloudlstm.models.networks import Networks
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import Policy
 from cloudlstm.models.tail import Tail, bars_needed
 from cloudlstm.runs import numbered
 

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Sets up a new machine of the trainer group as a worker of the run that the group is assigned to.
+# Sets up a new machine of a group, a trainer or a launcher, for what its group is assigned.
 #
 #   trainer.sh             sets up the machine; runs as root at its start, and may run again
 #   trainer.sh if-overdue  removes the machine from its group if its deadline has passed; a timer runs it
 #   trainer.sh ended       runs when the agent's unit has ended: after a success it sets a near deadline
 #
 # The cloud's template exports the six variables below before this text. A machine whose set-up fails, or whose agent
-# fails again and again, writes its log to the bucket and leaves its group, so that it costs nothing and no other machine
-# replaces it and fails the same way.
+# fails again and again, writes its log to the bucket and leaves its group, so that no other one replaces it and fails too.
 # Needs bash, curl and python3 of the image, and on AWS its command line; all else comes from the bucket.
 set -euo pipefail
 
@@ -27,7 +26,7 @@ export LC_ALL=C   # letters and digits of a pattern are those of ASCII
 unset PYTHONPATH  # the agent's
 export UV_CACHE_DIR=$BASE/uv-cache
 
-# Checks of external values -------------------------------------------------------------------------------------------
+# Checks of external values -----
 # This runs as root, and bash executes commands inside the text of a number ("a[$(...)]"). A path, header or unit can be
 # made to hold several values. So values of objects and of the metadata service must match a pattern before use.
 declare -rA PATTERNS=(
@@ -35,6 +34,7 @@ declare -rA PATTERNS=(
   [workers]='[1-9][0-9]{0,3}' [port]='[1-9][0-9]{3,4}' [attempt]='[1-9][0-9]{0,8}' [sha256]='[0-9a-f]{64}'
   [trainer_python]='/[A-Za-z0-9._/-]+' [uri]="${CLOUDLSTM_BUCKET_URI//./[.]}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
   [id]='[a-z][a-z0-9-]{0,62}' [address]='[0-9]{1,3}(\.[0-9]{1,3}){3}' [token]='[A-Za-z0-9._~+/=-]+'
+  [linger]='0|[1-9][0-9]{0,3}' [imports]='[a-z]+'
   [zone]='projects/[0-9]+/zones/[a-z0-9-]+' [project-id]='([a-z0-9.-]+:)?[a-z][a-z0-9-]+'
   [CLOUD]='aws|gcp' [BUCKET_URI]='(s3|gs)://[a-z0-9][a-z0-9._-]+' [GROUP]='[a-z][a-z0-9-]*' [REGION]='[a-z][a-z0-9-]+'
   [MAX_HOURS]='[1-9][0-9]{0,2}' [GPU]='[a-z0-9]+'
@@ -50,7 +50,7 @@ checked() { # NAME VALUE: the value, if the pattern of that name allows it
   fi
 }
 
-# Functions per cloud -------------------------------------------------------------------------------------------------
+# Functions per cloud -----
 
 metadata() { # id or address of this machine; of Google's also zone and project-id
   local found
@@ -125,10 +125,10 @@ unknown_cloud() {
   return 1
 }
 
-# Deadline and shutdown -----------------------------------------------------------------------------------------------
+# Deadline and shutdown -----
 
 # A group replaces a machine that shuts down. So the timer asks again: on AWS for a while, as the group may be gone; on
-# Google Cloud until Compute Engine deletes the machine.
+# Google Cloud until the machine is deleted.
 leave() { # once the deadline has passed
   local deadline
   leave_group && return
@@ -155,8 +155,9 @@ set_deadline() { # EPOCH_SECONDS: keeps the earliest deadline ever set
 ended() { # the agent's unit has ended
   local now recent
   now=$(date +%s)
-  if [[ ${SERVICE_RESULT:-} == success ]]; then # a live launcher removes the machine sooner
-    set_deadline $((now + 600))
+  if [[ ${SERVICE_RESULT:-} == success ]]; then # a live launcher removes a trainer sooner
+    set_deadline $((now + $(field linger 2>/dev/null || echo 600)))
+    if_overdue
     return
   fi
   ! preempted || return 0
@@ -201,7 +202,7 @@ store() { # LOG: into the bucket
   fi
 }
 
-# Set-up --------------------------------------------------------------------------------------------------------------
+# Set-up -----
 
 retry() { # COMMAND...: five tries
   local try
@@ -287,8 +288,8 @@ if status or not count.value:
     sys.exit(f"CUDA cannot use the GPU: status {status}, {count.value} devices")
 '
 
-# A launcher writes the assignment before it scales out. So a machine that finds none, or an expired one, for half an hour
-# replaces a machine that is no longer needed.
+# The assignment is written before the group scales out. A machine that finds none, or an expired one, for half an hour
+# replaces one that is no longer needed.
 await_assignment() {
   local deadline=0 tries=0 name accelerator
   while true; do
@@ -327,10 +328,10 @@ lay_out_run() {
 }
 
 use_image() { # the image has an interpreter with all packages
-  local said
-  PYTHON=$(field trainer_python) || return
-  said=$("$PYTHON" -c 'import tensorflow' 2>&1) && return
-  echo "$PYTHON, the image's trainer_python, cannot import tensorflow: ${said##*$'\n'}"
+  local said module
+  PYTHON=$(field trainer_python) && module=$(field imports 2>/dev/null || echo tensorflow) || return
+  said=$("$PYTHON" -c "import $module" 2>&1) && return
+  echo "$PYTHON, the image's trainer_python, cannot import $module: ${said##*$'\n'}"
   return 1
 }
 

@@ -4,6 +4,7 @@
 - docs/clouds.md and the README of each main root: prices, from src/cloudlstm/costs/prices.toml and the defaults of the
   Terraform roots.
 - examples/: what each example costs an hour, by the same prices.
+- docs/operations.md: what a model costs in a month, by the same prices and the estimate before a submit.
 - docs/exogenous.md: when FRED's series are known, and the reasons for which rows are refused, from exogenous/sources.
 
 A table stands between two comments, `<!-- name -->` and `<!-- /name -->`. What stands outside of them is kept.
@@ -20,15 +21,22 @@ from typing import Any
 
 import hcl2
 
+from cloudlstm.cli.daily_budget import price_of
+from cloudlstm.cli.estimate import estimate
+from cloudlstm.config import parse as settings_of
 from cloudlstm.costs.prices import HOURS_A_MONTH, prices
 from cloudlstm.exogenous.sources.found import REASONS
 from cloudlstm.exogenous.sources.release_lags import rows_of_rules
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.targets.cloud import CloudTarget
+from cloudlstm.targets.document import TargetConfig
 
 REPO = Path(__file__).resolve().parents[1]
 INFRA = REPO / "infra" / "terraform"
 EXAMPLES = REPO / "examples"
 PAGE = REPO / "docs" / "clouds.md"
 EXOGENOUS = REPO / "docs" / "exogenous.md"
+OPERATIONS = REPO / "docs" / "operations.md"
 CLOUDS = ("aws", "gcp")
 
 Row = tuple[str, ...]
@@ -39,6 +47,7 @@ def pages() -> dict[Path, str]:
     """Returns the text of each page as it should be."""
     found = {root / "README.md": _described(root) for root in roots()}
     found[PAGE] = between(PAGE.read_text(encoding="utf-8"), "prices", price_rows(*CLOUDS))
+    found[OPERATIONS] = between(OPERATIONS.read_text(encoding="utf-8"), "month", month_rows())
     found[EXOGENOUS] = _exogenous(EXOGENOUS.read_text(encoding="utf-8"))
     return found | {path: _example(path) for path in examples()}
 
@@ -293,6 +302,65 @@ def _example(path: Path) -> str:
     if not count:
         raise ValueError(f'{path} has no line "# USD an hour:"')
     return new
+
+
+# A month of a model
+
+DAYS_A_MONTH, DAY_H, TICKERS, STORED_GB = 21, 1 / 6, 6, 5
+LAUNCHERS = {"aws": "m7i.large", "gcp": "e2-standard-2"}
+"""What the table of a month assumes: weekdays, hours of a day without a training, tickers, size of the bucket."""
+EPOCHS = {"warm": 2, "cold": 30}
+A_MONTH = {"warm": 1.0, "cold": 1 / 6}
+"""Trainings of the default policy: each 21 and each 126 sessions."""
+
+
+def month_rows() -> list[Row]:
+    """Returns what a model of the default settings costs in a month, and the least limits that pay its trainings."""
+    rows: dict[str, list[float]] = {}
+    least: dict[str, list[float]] = {}
+    for cloud in CLOUDS:
+        own, table = defaults(cloud), prices(cloud)
+        target, stays, machine = _target(cloud, own), network_hour(cloud, own), LAUNCHERS[cloud]
+        days = f"{DAYS_A_MONTH} days of {DAY_H * 60:.0f} minutes"
+        hour = _known(table.machines.get(machine), machine)
+        parts = {f"the launcher ({_list(LAUNCHERS)}), {days}": DAYS_A_MONTH * DAY_H * hour}
+        for kind, epochs in EPOCHS.items():
+            config = settings_of({"train": {"epochs": epochs, "workers": target.workers}})
+            lines = estimate(target.config, config, TICKERS).lines
+            cost = sum(line.usd or 0.0 for line in lines if not stays or line.what.startswith(_MACHINES))
+            often = "one a month" if kind == "warm" else "one in six months"
+            parts[f"{kind} trainings, {often}: {epochs} epochs, cluster and trainers"] = A_MONTH[kind] * cost
+            dearest = price_of(target, RunPaths.of(f"file://{REPO}/runs", "none"), config, TICKERS).usd
+            least.setdefault(f"least `max_usd_month` that pays a {kind} training", []).append(dearest)
+        parts["NAT gateway and EMR's endpoint, from apply to destroy"] = stays * HOURS_A_MONTH
+        parts[f"{STORED_GB} GB of objects"] = STORED_GB * table.storage_gb_month
+        for what, usd in parts.items():
+            rows.setdefault(what, []).append(usd)
+        rows.setdefault("together", []).append(sum(parts.values()))
+    heading = ("what", "AWS, USD", "Google Cloud, USD")
+    return [heading, *((what, *(f"{usd:.2f}" for usd in found)) for what, found in (rows | least).items())]
+
+
+_MACHINES = ("Spark", "1 trainer", "2 trainers")
+"""Beginnings of the lines of an estimate that are paid only while machines work."""
+
+
+def _list(names: dict[str, str]) -> str:
+    return ", ".join(f"`{name}`" for name in names.values())
+
+
+def _target(cloud: str, own: Settings) -> CloudTarget:
+    """A target of the default settings; nothing of it is called."""
+    given = {
+        "contract_version": 2, "cloud": cloud, "name": "cloudlstm", "account": "0", "region": prices(cloud).region,
+        "bucket_uri": "s3://bucket", "spark_cluster": "cluster", "spark_python_path": "/usr/bin/python3",
+        "spark_architecture": "x86_64", "spark_spot": False, "log_uri": "", "trainer_group": "trainers",
+        "trainer_zones": ["zone"], "trainer_machines": [usual_machines(cloud)[own["trainer_gpu"]]],
+        "trainer_port": 8470, "trainer_disk_gib": disk_gib(cloud, own),
+    }  # fmt: skip
+    names = TargetConfig.model_fields.keys() - given.keys() - {"endpoints"}
+    config = TargetConfig.model_validate(given | {name: own[name] for name in names if name in own})
+    return CloudTarget(config, None, None, None)  # type: ignore[arg-type]
 
 
 def main() -> None:

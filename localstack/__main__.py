@@ -1,4 +1,4 @@
-"""The emulator's command line: `python -m localstack up`, `down`, `env`, `state`, `fault`."""
+"""The emulator's command line: `python -m localstack up`, `down`, `env`, `state`, `fault`, `clock`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import dataclasses
 import json
 import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from localstack import background
 from localstack.cloud import CLOUDS, Options
@@ -41,7 +43,8 @@ def _up(arguments: argparse.Namespace, command_line: list[str]) -> None:
             control_port=arguments.control_port,
         )
         name = arguments.name if arguments.target else ""
-        background.hold(arguments.folder, options, name, arguments.target, wheelhouse=arguments.wheelhouse)
+        wheelhouse, schedule = arguments.wheelhouse, _schedule(arguments)
+        background.hold(arguments.folder, options, name, arguments.target, wheelhouse=wheelhouse, schedule=schedule)
     else:
         exported = background.start(arguments.folder, command_line[1:])
         _print_exports(exported)
@@ -82,7 +85,22 @@ def _fault(arguments: argparse.Namespace, _: list[str]) -> None:
         control.fault(arguments.kind, **attributes)
 
 
-_COMMANDS = {"up": _up, "down": _down, "env": _env, "state": _state, "fault": _fault}
+def _clock(arguments: argparse.Namespace, _: list[str]) -> None:
+    control = _control(arguments)
+    if arguments.time == "reset":
+        control.reset_clock()
+    elif arguments.time:
+        control.move_clock(datetime.fromisoformat(arguments.time))
+    sys.stdout.write(f"{control.clock().isoformat()}\n")
+
+
+_COMMANDS = {"up": _up, "down": _down, "env": _env, "state": _state, "fault": _fault, "clock": _clock}
+
+
+def _schedule(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """The schedule of the target that `up` makes; None if no model is named."""
+    models = [name for name in arguments.models.split(",") if name]
+    return {"time": arguments.time, "time_zone": arguments.time_zone, "models": models} if models else None
 
 
 def _control(arguments: argparse.Namespace) -> Control:
@@ -123,6 +141,13 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--wheelhouse", action="store_true", help="trainers of the target install Python and packages from the bucket"
     )
+    up.add_argument(
+        "--models", default="", help="models of the target's schedule, with commas; without it there is none"
+    )
+    up.add_argument(
+        "--time", default="30 18 * * 1-5", help="when a launcher comes, five fields of cron (30 18 * * 1-5)"
+    )
+    up.add_argument("--time-zone", default="America/New_York", help="time zone of --time (America/New_York)")
     up.add_argument("--log-delay", type=float, default=0.0, help="seconds until a step's logs are in the bucket")
     up.add_argument(
         "--node-env", action="append", default=[], metavar="NAME=VALUE", help="environment variable for every node"
@@ -143,6 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("kind", choices=[*KINDS, "list", "clear"])
     for name, kind in _attributes().items():
         fault.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind)
+    clock = commands.add_parser("clock", parents=[shared], help="print or move the time of schedules")
+    clock.add_argument("time", nargs="?", help="ISO 8601 with a zone; reset: that of this machine")
     return parser
 
 

@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from localstack.cloud import Cloud, Options
 from localstack.processes import START_S, tail
@@ -30,7 +31,15 @@ class NotRunningError(Exception):
     """No cloud runs in this folder."""
 
 
-def hold(folder: Path, options: Options, target: str, target_file: Path | None, *, wheelhouse: bool = False) -> None:
+def hold(
+    folder: Path,
+    options: Options,
+    target: str,
+    target_file: Path | None,
+    *,
+    wheelhouse: bool = False,
+    schedule: Mapping[str, Any] | None = None,
+) -> None:
     """Runs a cloud in the folder until this process gets SIGTERM. It holds the folder's lock while it runs.
 
     Args:
@@ -39,6 +48,7 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None, 
         target: Name of the target to make; empty for none.
         target_file: Another file for the target document.
         wheelhouse: Whether the target's trainers install Python and packages from the bucket.
+        schedule: Time, time zone and models of the target's schedule; None for none.
 
     Raises:
         RuntimeError: if a cloud runs there already.
@@ -59,7 +69,8 @@ def hold(folder: Path, options: Options, target: str, target_file: Path | None, 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Cloud(folder / _DATA, options) as cloud:
         if target:
-            document = json.dumps(cloud.make_target(target, wheelhouse=wheelhouse), indent=1) + "\n"
+            made = cloud.make_target(target, wheelhouse=wheelhouse, schedule=schedule)
+            document = json.dumps(made, indent=1) + "\n"
             if target_file:
                 write_private(target_file, document)
         for name, variables in ((_TERRAFORM, cloud.terraform_environment), (_ENVIRONMENT, cloud.environment)):

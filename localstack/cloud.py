@@ -52,7 +52,13 @@ class Provider(Protocol):
         ...
 
     def make_target(
-        self, name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        trainer_python: str,
+        *,
+        spot: bool = False,
+        schedule: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Makes a target through the cloud's APIs; returns its document."""
         ...
@@ -140,7 +146,14 @@ class Cloud:
         """
         return {name: value for name, value in self.environment.items() if name != "AWS_ENDPOINT_URL_S3"}
 
-    def make_target(self, name: str, *, wheelhouse: bool = False, spot: bool = False) -> dict[str, Any]:
+    def make_target(
+        self,
+        name: str,
+        *,
+        wheelhouse: bool = False,
+        spot: bool = False,
+        schedule: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Makes bucket, Spark cluster and trainer group through the cloud's APIs; returns the target document.
 
         Args:
@@ -148,9 +161,11 @@ class Cloud:
             wheelhouse: Whether trainers install Python and packages from the bucket, by bootstrap/trainer.sh. Otherwise
                 their image has an interpreter with all packages: `trainer_python` of the options.
             spot: Whether trainers come from the spot market.
+            schedule: `time`, `time_zone` and `models` of a schedule that starts a launcher, and keys that differ, such
+                as an empty `python` for a launcher that installs from the bucket; None for none.
         """
         trainer_python = "" if wheelhouse else str(self.options.trainer_python)
-        return self._provider.make_target(name, self.environment, trainer_python, spot=spot)
+        return self._provider.make_target(name, self.environment, trainer_python, spot=spot, schedule=schedule)
 
     @property
     def control(self) -> Control:

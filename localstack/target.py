@@ -45,15 +45,35 @@ def target_document(cloud: str, name: str, bucket_uri: str, particular: Mapping[
     }
 
 
-def user_data(target: Mapping[str, Any]) -> str:
-    """Returns the start script of trainers: bootstrap/trainer.sh behind the variables that identify group and cloud."""
+def schedule_of(schedule: Mapping[str, Any], name: str, python: str, machine: str, target_uri: str) -> dict[str, Any]:
+    """Returns the key `schedule` of a target document.
+
+    Args:
+        schedule: Its time, time zone and models; other keys replace the usual ones.
+        name: The name of the target.
+        python: The interpreter with all packages on the launcher's image; empty if there is none.
+        machine: The machine type of the launcher.
+        target_uri: The URI of the document.
+    """
+    group = f"{name}-launcher"
+    fixed = {"group": group, "job": group, "machine": machine, "max_hours": 1, "python": python, "target": target_uri}
+    return {"max_usd": None, **fixed, **schedule}
+
+
+def user_data(target: Mapping[str, Any], *, launcher: bool = False) -> str:
+    """Returns the start script of machines: bootstrap/trainer.sh behind the variables that identify group and cloud.
+
+    Args:
+        target: The target document.
+        launcher: Whether the machines are launchers; otherwise they are trainers.
+    """
     variables = {
         "CLOUD": target["cloud"],
         "BUCKET_URI": target["bucket_uri"],
-        "GROUP": target["trainer_group"],
+        "GROUP": target["schedule"]["group"] if launcher else target["trainer_group"],
         "REGION": target["region"],
-        "MAX_HOURS": target["max_hours"],
-        "GPU": target["trainer_gpu"],
+        "MAX_HOURS": target["schedule"]["max_hours"] if launcher else target["max_hours"],
+        "GPU": "none" if launcher else target["trainer_gpu"],
     }
     exports = "".join(f'export CLOUDLSTM_{key}="{value}"\n' for key, value in variables.items())
     return f"#!/usr/bin/env bash\n{exports}{_SCRIPT.read_text()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import secrets
 import sys
@@ -18,12 +19,16 @@ from ordering import group_of, needs_target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+SCHEDULE = {"time": "30 18 * * 1-5", "time_zone": "America/New_York", "models": ["nobody"]}
+"""The schedule of targets: half past six in New York on weekdays, for a model that does not exist."""
+
 # All optional parts are on. Machines get loopback addresses in a random network, because two clouds may run at once.
 SETTINGS = f"""
 budget        = {{ monthly_usd = 100, emails = ["team@example.org"], only_tagged = true }}
 name          = "tested"
 network_cidr  = "127.{128 + secrets.randbelow(126)}.{secrets.randbelow(256)}.0/24"
 read_buckets  = ["prices"]
+schedule      = {json.dumps(SCHEDULE | {"max_hours": 1, "python": sys.executable})}
 spark_machine = "{"m6g" if platform.machine() in ("aarch64", "arm64") else "m6i"}.xlarge"
 spark_python  = "{PYTHON if PYTHON in ("3.11", "3.13") else "3.11"}"
 spark_spot_max_usd = 0.192

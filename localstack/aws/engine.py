@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
-from moto.core.utils import utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-from localstack.aws import dependencies, images, launches, moto_patches, quotas, spark, trainers
+from localstack.aws import alarms, dependencies, images, launches, moto_patches, quotas, spark, trainers
 from localstack.aws.jobs import Steps
 from localstack.aws.middleware import FaultMiddleware
 from localstack.aws.roles import Roles
@@ -30,9 +29,10 @@ def services(world: World) -> Services:
     images.install()
     dependencies.install()
     quotas.install(world.faults)
+    alarms.install(world.clock.now)
     launches.install(world.faults, roles)
     spark.install(roles)
-    trainers.install(world.faults)
+    trainers.install(world.faults, world.clock)
     application = FaultMiddleware(DomainDispatcherApplication(create_backend_app), world)
     return Services(application, AwsEngine(world), MotoRequestHandler)
 
@@ -43,13 +43,20 @@ class AwsEngine(Engine):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._steps = Steps(world)
+        self._alarms = alarms.Alarms(world.clock.now)
         self._refilled = 0.0
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._scheduled_actions, self._shut_down, self._refill, self.machines, self._steps.tick
+        return (
+            self.schedules, self._shut_down, self._refill, self.machines, self._steps.tick, self._alarms.evaluate,
+        )  # fmt: skip
 
     def steps(self) -> list[dict[str, object]]:
         return self._steps.states()
+
+    def state(self) -> dict[str, Any]:
+        """The state of the cloud, with the mails of alarms."""
+        return super().state() | {"mails": list(self._alarms.mails)}
 
     def sizes(self) -> dict[str, int | None]:
         return {group.name: group.desired_capacity for group in groups()}
@@ -85,15 +92,19 @@ class AwsEngine(Engine):
             if not machine["running"]:
                 self.take_back(machine["id"], 0)
 
-    def _scheduled_actions(self) -> None:
-        """Carries out the actions that are due. Recurrence is stored but not followed."""
+    def schedules(self) -> None:
+        """Carries out the actions that are due: those that recur by the clock of schedules, the others by real time."""
         for account in list(autoscaling_backends.values()):
             for backend in list(account.values()):
                 for name, action in list(backend.scheduled_actions.items()):
                     assert isinstance(action, ScheduledAction)
-                    if action.due is None or action.due > utcnow() or action.recurrence:
+                    recurs = action.times is not None
+                    if recurs and not self.world.clock.follows(action.auto_scaling_group_name):
                         continue
-                    del backend.scheduled_actions[name]
+                    if not action.take_due():
+                        continue
+                    if action.times is None:
+                        del backend.scheduled_actions[name]
                     group = backend.autoscaling_groups.get(action.auto_scaling_group_name)
                     if isinstance(group, Group) and not group.suspends("ScheduledActions"):
                         _resize(group, action)

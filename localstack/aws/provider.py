@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localstack.stores.seaweedfs import seaweedfs
-from localstack.target import target_document, user_data
+from localstack.target import schedule_of, target_document, user_data
 
 storage = seaweedfs
 SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
@@ -19,11 +19,16 @@ SERVER_ENVIRONMENT = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 RELEASE = "emr-spark-8.1.0"
 MACHINE = "c7i.xlarge"
 SPARK_MACHINE = "m7i.xlarge"
-_SERVICES = ("autoscaling", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
+_SERVICES = ("autoscaling", "cloudwatch", "ec2", "emr", "iam", "service-quotas", "ssm", "sts")
 
 
 def make_target(
-    name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+    name: str,
+    environment: Mapping[str, str],
+    trainer_python: str,
+    *,
+    spot: bool = False,
+    schedule: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Makes bucket, cluster, launch template and group; returns the target document and writes it to the bucket.
 
@@ -32,6 +37,7 @@ def make_target(
         environment: The cloud's environment.
         trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
         spot: Whether trainers come from the spot market.
+        schedule: Time, time zone and models of a schedule; None for none.
     """
     import boto3
 
@@ -58,8 +64,14 @@ def make_target(
         "trainer_machines": [MACHINE],
         "endpoints": urls,
     }
+    if schedule:
+        uri = f"s3://{bucket}/target.json"
+        particular["schedule"] = schedule_of(schedule, name, trainer_python, MACHINE, uri)
     target = target_document("aws", name, f"s3://{bucket}", particular)
-    _group(clients, target, [subnet["SubnetId"] for subnet in subnets])
+    places = [subnet["SubnetId"] for subnet in subnets]
+    _group(clients, target, places)
+    if schedule:
+        _launcher(clients, target, places)
     clients["s3"].put_object(Bucket=bucket, Key="target.json", Body=json.dumps(target, indent=1).encode())
     return target
 
@@ -107,6 +119,35 @@ def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[
         DesiredCapacity=0,
         VPCZoneIdentifier=",".join(subnets),
         Tags=[{"Key": "cloudlstm", "Value": target["name"], "PropagateAtLaunch": True}],
+    )
+
+
+def _launcher(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[str]) -> None:
+    """Makes the launchers' group, of size 0, and its scheduled action."""
+    chosen = target["schedule"]
+    clients["ec2"].create_launch_template(
+        LaunchTemplateName=chosen["group"],
+        LaunchTemplateData={
+            "ImageId": "ami-12c6146b",
+            "InstanceType": chosen["machine"],
+            "UserData": base64.b64encode(user_data(target, launcher=True).encode()).decode(),
+        },
+    )
+    clients["autoscaling"].create_auto_scaling_group(
+        AutoScalingGroupName=chosen["group"],
+        LaunchTemplate={"LaunchTemplateName": chosen["group"], "Version": "$Latest"},
+        MinSize=0,
+        MaxSize=1,
+        DesiredCapacity=0,
+        VPCZoneIdentifier=",".join(subnets),
+        Tags=[{"Key": "cloudlstm", "Value": target["name"], "PropagateAtLaunch": True}],
+    )
+    clients["autoscaling"].put_scheduled_update_group_action(
+        AutoScalingGroupName=chosen["group"],
+        ScheduledActionName=chosen["job"],
+        Recurrence=chosen["time"],
+        TimeZone=chosen["time_zone"],
+        DesiredCapacity=1,
     )
 
 

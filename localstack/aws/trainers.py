@@ -14,12 +14,14 @@ from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 
+from localstack.server.clock import Clock, Recurrence
 from localstack.server.faults import Faults
 
 
-def install(faults: Faults) -> None:
+def install(faults: Faults, clock: Clock) -> None:
     """Replaces moto's classes and methods."""
     Group.faults = faults
+    ScheduledAction.clock = clock
     models.FakeAutoScalingGroup = Group  # type: ignore[misc]
     models.FakeScheduledAction = ScheduledAction  # type: ignore[misc]
     models.AutoScalingBackend.delete_scheduled_action = _delete_scheduled_action  # type: ignore[method-assign]
@@ -51,12 +53,33 @@ class Activity(models.Activity):
 
 
 class ScheduledAction(models.FakeScheduledAction):
-    """A scheduled change of a group's size."""
+    """A scheduled change of a group's size, once or by a recurrence."""
 
-    @property
-    def due(self) -> datetime | None:
-        """Returns its time, in UTC without a zone; None if it has no start time."""
-        return _utc(self.start_time)
+    clock: Clock
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._once = _utc(self.start_time)
+        self.times: Recurrence | None = None
+        if self.recurrence:
+            try:
+                self.times = Recurrence(self.recurrence, self.time_zone or "UTC", self.clock)
+            except ValueError as error:
+                raise ValidationError(f"Given recurrence string is invalid: {error}") from None
+            self._show_next()
+
+    def take_due(self) -> bool:
+        """True if a time of the action has come that was not taken yet."""
+        if self.times is None:
+            return self._once is not None and self._once <= utcnow()
+        came = self.times.due() is not None
+        self._show_next()
+        return came
+
+    def _show_next(self) -> None:
+        """The service answers with the next time of an action that recurs."""
+        assert self.times
+        self.start_time = self.times.next.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _utc(when: Any) -> datetime | None:

@@ -87,7 +87,7 @@ class Method:
     """A method of a service.
 
     Attributes:
-        service: The SDK's name of the service: "dataproc" or "compute".
+        service: The SDK's name of the service: "dataproc", "compute", "scheduler" or "monitoring".
         action: Its name, such as "SubmitJob" or "Instances.Get".
         verb: The HTTP method.
         url: The URL, with named parts in angle brackets.
@@ -123,7 +123,7 @@ class Api:
         self._urls = Map(rules, strict_slashes=False, merge_slashes=False)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        service = "compute" if "/compute/" in environ["PATH_INFO"] else "dataproc"
+        service = _service(environ["PATH_INFO"])
         try:
             self._take_secret(environ)
             code, document = 200, self._answer(Request(environ), environ)
@@ -160,6 +160,12 @@ class Api:
         call = Call(path, request.args.to_dict(), body)
         with self._world.lock:
             return method.answer(call)
+
+
+def _service(path: str) -> str:
+    """The service of a URL's path, as it formats errors."""
+    services = {"/compute/": "compute", "/v3/": "monitoring", "/locations/": "scheduler"}
+    return next((service for part, service in services.items() if part in path), "dataproc")
 
 
 def _fault_error(fault: Fault, service: str) -> Refusal:

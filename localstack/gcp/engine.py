@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from localstack.gcp.alerts import Alerts
 from localstack.gcp.api import Api
 from localstack.gcp.compute import LINK, Compute
 from localstack.gcp.jobs import Jobs
+from localstack.gcp.monitoring import Monitoring
+from localstack.gcp.provider import PROJECT
+from localstack.gcp.scheduler import Scheduler
 from localstack.gcp.spark import Dataproc
 from localstack.gcp.trainers import Groups
 from localstack.machines.commands import INSTANCE_URL
@@ -24,19 +29,33 @@ def services(world: World) -> Services:
     compute = Compute(world.faults)
     groups = Groups(compute, world.faults)
     jobs = Jobs(world)
-    api = Api(world, [Dataproc(compute, jobs), compute, groups])
-    return Services(api, GcpEngine(world, compute, groups, jobs))
+    monitoring, scheduler = Monitoring(PROJECT, world.clock.now), Scheduler(world.clock, groups)
+    alerts = Alerts(monitoring, world.clock.now)
+    api = Api(world, [Dataproc(compute, jobs), compute, groups, scheduler, monitoring, alerts])
+    return Services(api, GcpEngine(world, compute, groups, jobs, scheduler, alerts))
 
 
 class GcpEngine(Engine):
     """Runs jobs and machines in turns."""
 
-    def __init__(self, world: World, compute: Compute, groups: Groups, jobs: Jobs) -> None:
+    def __init__(
+        self, world: World, compute: Compute, groups: Groups, jobs: Jobs, scheduler: Scheduler, alerts: Alerts
+    ) -> None:
         super().__init__(world)
+        self._scheduler, self._alerts = scheduler, alerts
         self._compute, self._groups, self._jobs = compute, groups, jobs
 
     def parts(self) -> Sequence[Callable[[], None]]:
-        return self._shut_down, self._groups.tick, self.machines, self._jobs.tick
+        return (
+            self.schedules, self._shut_down, self._groups.tick, self.machines, self._jobs.tick, self._alerts.evaluate,
+        )  # fmt: skip
+
+    def schedules(self) -> None:
+        self._scheduler.tick()
+
+    def state(self) -> dict[str, Any]:
+        """The state of the cloud, with the mails of alerts."""
+        return super().state() | {"mails": list(self._alerts.mails)}
 
     def steps(self) -> list[dict[str, object]]:
         return self._jobs.states()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localstack.stores.fake_gcs import fake_gcs, make_gs_bucket
-from localstack.target import target_document, user_data
+from localstack.target import schedule_of, target_document, user_data
 
 storage = fake_gcs
 SERVER_ENVIRONMENT: dict[str, str] = {}
@@ -25,7 +25,12 @@ MACHINE = "n2-standard-4"
 
 
 def make_target(
-    name: str, environment: Mapping[str, str], trainer_python: str, *, spot: bool = False
+    name: str,
+    environment: Mapping[str, str],
+    trainer_python: str,
+    *,
+    spot: bool = False,
+    schedule: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Makes buckets, cluster, instance template and group; returns the target document and writes it to the bucket.
 
@@ -34,6 +39,7 @@ def make_target(
         environment: The cloud's environment.
         trainer_python: The interpreter with all packages on the trainers' image; empty if there is none.
         spot: Whether trainers come from the spot market.
+        schedule: Time, time zone and models of a schedule; None for none.
     """
     url, storage_url = environment[URL], environment["STORAGE_EMULATOR_HOST"]
     bucket, staging = f"{name}-data", f"{name}-staging"
@@ -50,8 +56,11 @@ def make_target(
         "trainer_zones": list(ZONES[:2]),
         "spark_machine": MACHINE,
         "trainer_machines": [MACHINE],
-        "endpoints": {"dataproc": url, "compute": url},
+        "endpoints": dict.fromkeys(("dataproc", "compute", "scheduler", "monitoring"), url),
     }
+    if schedule:
+        uri = f"gs://{bucket}/target.json"
+        particular["schedule"] = schedule_of(schedule, name, trainer_python, MACHINE, uri)
     target = target_document("gcp", name, f"gs://{bucket}", particular)
     labels = {"cloudlstm": name}
     cluster = {
@@ -64,30 +73,55 @@ def make_target(
             "softwareConfig": {"imageVersion": IMAGE},
         },
     }
+    region = f"projects/{PROJECT}/regions/{REGION}"
+    _post(f"{url}/v1/{region}/clusters", cluster)
+    _group(url, target, target["trainer_group"], user_data(target), spot=spot)
+    if schedule:
+        chosen = target["schedule"]
+        _group(url, target, chosen["group"], user_data(target, launcher=True), spot=False)
+        _post(f"{url}/v1/projects/{PROJECT}/locations/{REGION}/jobs", scheduler_job(chosen))
+    path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=target.json"
+    _post(storage_url + path, target)
+    return target
+
+
+def _group(url: str, target: Mapping[str, Any], name: str, script: str, *, spot: bool) -> None:
+    """Makes an instance template and a group of it, of size 0."""
+    labels = {"cloudlstm": target["name"]}
     template = {
-        "name": target["trainer_group"],
+        "name": name,
         "properties": {
             "machineType": MACHINE,
             "labels": labels,
             "scheduling": {"provisioningModel": "SPOT" if spot else "STANDARD", "preemptible": spot},
             "disks": [{"boot": True, "autoDelete": True, "initializeParams": {"diskSizeGb": "50", "labels": labels}}],
-            "metadata": {"items": [{"key": "startup-script", "value": user_data(target)}]},
+            "metadata": {"items": [{"key": "startup-script", "value": script}]},
         },
     }
     group = {
-        "name": target["trainer_group"],
-        "baseInstanceName": target["trainer_group"],
+        "name": name,
+        "baseInstanceName": name,
         "targetSize": 0,
         "distributionPolicy": {"zones": [{"zone": f"zones/{zone}"} for zone in target["trainer_zones"]]},
-        "versions": [{"instanceTemplate": f"global/instanceTemplates/{target['trainer_group']}"}],
+        "versions": [{"instanceTemplate": f"global/instanceTemplates/{name}"}],
     }
-    region = f"projects/{PROJECT}/regions/{REGION}"
-    _post(f"{url}/v1/{region}/clusters", cluster)
     _post(f"{url}/compute/v1/projects/{PROJECT}/global/instanceTemplates", template)
-    _post(f"{url}/compute/v1/{region}/instanceGroupManagers", group)
-    path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name=target.json"
-    _post(storage_url + path, target)
-    return target
+    _post(f"{url}/compute/v1/projects/{PROJECT}/regions/{REGION}/instanceGroupManagers", group)
+
+
+def scheduler_job(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the job of Cloud Scheduler that gives the launchers' group its machine."""
+    group = f"projects/{PROJECT}/regions/{REGION}/instanceGroupManagers/{schedule['group']}"
+    return {
+        "name": f"projects/{PROJECT}/locations/{REGION}/jobs/{schedule['job']}",
+        "schedule": schedule["time"],
+        "timeZone": schedule["time_zone"],
+        "httpTarget": {
+            "uri": f"https://compute.googleapis.com/compute/v1/{group}/resize?size=1",
+            "httpMethod": "POST",
+            "oauthToken": {"serviceAccountEmail": f"tested-scheduler@{PROJECT}.iam.gserviceaccount.com"},
+        },
+    }
 
 
 def _post(url: str, document: Mapping[str, Any]) -> None:

@@ -206,7 +206,7 @@ class Groups:
         yield of("Insert", "POST", "", self._insert)
         yield of("List", "GET", "", self._list)
         yield of("Get", "GET", "/<name>", lambda call: self._group(call).document())
-        yield of("Resize", "POST", "/<name>/resize", self._resize)
+        yield of("Resize", "POST", "/<name>/resize", self.resize)
         yield of("ListManagedInstances", "POST", "/<name>/listManagedInstances", self._machines)
         yield of("DeleteInstances", "POST", "/<name>/deleteInstances", self._delete)
         yield of("ListErrors", "GET", "/<name>/listErrors", lambda call: listed(self._group(call).errors, call))
@@ -236,7 +236,8 @@ class Groups:
         check_place(call)
         return listed([group.document() for group in self.all.values()], call)
 
-    def _resize(self, call: Call) -> Document:
+    def resize(self, call: Call) -> Document:
+        """Sets the size of a group to the parameter `size`."""
         group, text = self._group(call), call.query.get("size", "")
         if not re.fullmatch(r"-?\d+", text):
             raise Refusal(400, "Required field 'size' not specified", "required")

@@ -65,6 +65,7 @@ class Machine:
         self._deadline = time.time() + 3600 * float(environment["CLOUDLSTM_MAX_HOURS"])
         self._agent: subprocess.Popen[bytes] | None = None
         self._units: Units | None = None
+        self._linger_s = _FINISHED_S
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> None:
@@ -72,6 +73,7 @@ class Machine:
         assignment = self._wait_for_assignment()
         if assignment is not None:
             self._deadline = min(self._deadline, float(assignment["deadline"]))
+            self._linger_s = float(assignment.get("linger", _FINISHED_S))
             if "wheelhouse" in assignment:
                 self._run_script()
             try:
@@ -188,7 +190,7 @@ class Machine:
                 self._agent = None
             _log(f"the agent ended with {status}")
             if status == 0 or -status in _CLEAN_SIGNALS:
-                self._deadline = min(self._deadline, time.time() + _FINISHED_S)
+                self._deadline = min(self._deadline, time.time() + self._linger_s)
                 return
             failures.append(time.time())
             # What the agent wrote is in the log of this process, as on a real machine in the journal.

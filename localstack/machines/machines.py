@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cloudlstm.runs.environment import CORES
+from cloudlstm.targets.schedule import NOW
 from localstack.machines.commands import ADDRESS, ID
 from localstack.machines.machine import PYTHON, START_SCRIPT
 from localstack.machines.nodes import Nodes
 from localstack.network.namespace import Network
 from localstack.processes import Process
+from localstack.server.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class Machines:
     Args:
         nodes: How machines are set up.
         network: The network in which they run.
+        clock: The clock of schedules; once a test has moved it, a machine acts as if its time were that.
     """
 
-    def __init__(self, nodes: Nodes, network: Network) -> None:
-        self._nodes, self._network = nodes, network
+    def __init__(self, nodes: Nodes, network: Network, clock: Clock) -> None:
+        self._nodes, self._network, self._clock = nodes, network, clock
         self._running: dict[str, tuple[Instance, Process]] = {}
         self._cores = itertools.cycle(sorted(os.sched_getaffinity(0)))
         self._leaving: list[tuple[float, Process]] = []
@@ -116,6 +119,8 @@ class Machines:
             CORES: str(next(self._cores)),  # all machines share this one's cores
             "PYTHONPATH": ":".join(filter(None, sys.path)),
         }
+        if self._clock.moved:
+            environment[NOW] = self._clock.now().isoformat()
         return Process(
             [*self._network.enter, sys.executable, "-m", "localstack.machines.machine"],
             folder=folder,

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from localstack.server.faults import Fault
@@ -47,6 +48,24 @@ class Engine(ABC):
     @abstractmethod
     def take_back(self, machine: str, grace_s: float) -> None:
         """Preempts a machine of a group, as the platform does with spot machines."""
+
+    @abstractmethod
+    def schedules(self) -> None:
+        """Carries out the schedules whose time has come."""
+
+    def clock(self, text: str | None, group: str = "*") -> datetime:
+        """Moves the clock of schedules to a time, if there is one, and carries out what is due; returns its time.
+
+        `group` is a pattern of the groups whose schedules follow.
+
+        Raises:
+            ValueError: if it cannot be moved there.
+        """
+        with self.world.lock:
+            if text is not None:
+                self.world.clock.move(text, group)
+                self.schedules()
+            return self.world.clock.now()
 
     def run(self) -> None:
         """Repeats the turns until the process ends. Errors are added to the world's problems."""

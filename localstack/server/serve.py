@@ -39,7 +39,7 @@ def serve(settings: Mapping[str, Any]) -> None:
     server = make_server("127.0.0.1", port, services.application, threaded=True, request_handler=services.handler)
     threading.Thread(target=server.serve_forever, name="services", daemon=True).start()
     engine = services.engine
-    with serve_control(settings["control_port"], world.faults, engine.state, engine.preempt) as control:
+    with serve_control(settings["control_port"], world.faults, engine.state, engine.preempt, engine.clock) as control:
         ready = Path(settings["ready"])
         fresh = ready.with_suffix(".new")
         fresh.write_text(json.dumps({"control": control}))

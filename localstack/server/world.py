@@ -12,6 +12,7 @@ from typing import Any
 from localstack.machines.machines import Machines
 from localstack.machines.nodes import Nodes
 from localstack.network.namespace import Network
+from localstack.server.clock import Clock
 from localstack.server.faults import Faults
 from localstack.spark.cluster import SparkCluster
 
@@ -31,6 +32,7 @@ class World:
         faults: The faults that can happen.
         spark: The Spark cluster that all emulated clusters share.
         machines: The processes of the groups' instances.
+        clock: The clock of schedules.
         lock: Protects the services' state; each request and each function of the engine holds it.
         problems: Errors inside the emulator itself.
     """
@@ -45,6 +47,7 @@ class World:
     faults: Faults
     spark: SparkCluster
     machines: Machines
+    clock: Clock
     lock: threading.RLock = field(default_factory=threading.RLock)
     problems: list[str] = field(default_factory=list)
 
@@ -54,6 +57,7 @@ class World:
         folder, services = Path(settings["folder"]), settings["services"]
         os.environ.update(services)  # the emulator itself uses storage, too
         network = Network(tuple(settings["network"]["enter"]), settings["network"]["missing"])
+        clock = Clock()
         nodes = Nodes(
             folder=folder,
             spark_python=Path(settings["spark_python"]),
@@ -71,5 +75,6 @@ class World:
             log_delay_s=settings["log_delay_s"],
             faults=Faults(),
             spark=SparkCluster(nodes),
-            machines=Machines(nodes, network),
+            machines=Machines(nodes, network, clock),
+            clock=clock,
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.11.0"
+__version__ = "0.12.0"
 
 __all__ = ["CloudLSTMError", "Run", "Runs", "Windows", "__version__", "list_runs", "open_run", "submit"]
 

@@ -24,6 +24,7 @@
     │   ├── TargetUnavailableError      it did not answer, or throttled the request
     │   └── CapacityError               it has no machines, or they did not become ready
     ├── CostLimitError                  the run would use more than its limit in hours or USD
+    ├── BudgetError                     exit code 3: a training would exceed the monthly limit of its model
     ├── StreamError                     the source or the sink of a stream failed
     │   └── OffsetGoneError             the source no longer has the bars that come next
     ├── ExportError                     a server of another program did not take what was exported
@@ -183,6 +184,12 @@ class CapacityError(TargetError):
 
 class CostLimitError(CloudLSTMError):
     """The run would use more than its limit in hours or USD."""
+
+
+class BudgetError(CloudLSTMError):
+    """A training would cost more than what is left of the monthly limit of its model. Nothing was started."""
+
+    exit_code = 3
 
 
 class StreamError(CloudLSTMError):

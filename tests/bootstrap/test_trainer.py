@@ -553,3 +553,25 @@ def test_wrong_arguments_and_missing_variables_are_errors(machine: Machine) -> N
     assert done.returncode != 0
     assert "CLOUDLSTM_GROUP" in done.stderr
     assert not machine.prefix.exists()
+
+
+@on_each_cloud
+def test_a_launcher_leaves_at_once_after_its_work(machine: Machine) -> None:
+    machine.assign(linger=0, deadline=99_999_999_999)
+    assert machine.run().returncode == 0, machine.log
+    life = 12 * 3600
+    assert abs(machine.deadline - time.time() - life) < 60, "its own deadline counts, since the assignment has no end"
+    assert not machine.departures()
+    assert machine.ended("success").returncode == 0
+    assert machine.departures() == [LEAVE[machine.cloud]]
+    assert machine.deadline <= time.time()
+
+
+def test_an_image_of_a_launcher_needs_no_tensorflow(machine: Machine, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "own-python"
+    machine.program(python.name, "[[ $* != *tensorflow* ]]\n")
+    machine.assign(trainer_python=str(python), imports="pyarrow")
+    assert machine.run().returncode == 0, machine.log
+    machine.assign(trainer_python=str(python))
+    assert machine.run().returncode != 0
+    assert "cannot import tensorflow" in machine.log

@@ -54,7 +54,7 @@ def test_doctor_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 class Cloud:
     """A target that works on one run, and has two resources."""
 
-    config: Any = type("Config", (), {"endpoints": {}, "cloud": "aws"})
+    config: Any = type("Config", (), {"endpoints": {}, "cloud": "aws", "schedule": None})
 
     def end(self) -> list[str]:
         return ["ended core6-1a2b"]

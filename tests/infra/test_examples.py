@@ -119,12 +119,20 @@ run "trust" {
     condition = {
       for who, role in aws_iam_role.ci : who => jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals
       } == {
-      for who, subject in { plan = "pull_request", apply = "environment:cloud" } : who => {
+      for who, subject in { plan = "pull_request", apply = "environment:cloud", daily = "environment:daily" } : who => {
         "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
         "token.actions.githubusercontent.com:sub" = "repo:owner@12/name@34:${subject}"
       }
     }
-    error_message = "Pull requests may plan, jobs of the environment may apply, nobody else anything."
+    error_message = "Pull requests may plan, those of the environment may apply, those of daily submit, nobody more."
+  }
+  assert {
+    condition = (
+      keys(aws_iam_role_policy_attachment.ci) == ["apply", "plan"]
+      && jsondecode(aws_iam_role_policy.daily.policy).Statement[0].Resource
+      == ["arn:aws:iam::123456789012:role/cloudlstm-submitter"]
+    )
+    error_message = "Jobs of daily have no rights but those of the submitter."
   }
   assert {
     condition     = aws_iam_role_policy_attachment.ci["plan"].policy_arn == "arn:aws:iam::aws:policy/ReadOnlyAccess"

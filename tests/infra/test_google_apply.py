@@ -283,3 +283,33 @@ def test_spot_machines_that_restart_are_refused(stack: Stack) -> None:
         stack.main.folder / "trainers.tf", "automatic_restart           = !var.trainer_spot", "automatic_restart = true"
     )
     assert "Scheduling must have automaticRestart be false" in stack.refused("-var=trainer_spot=true")
+
+
+SCHEDULE = '-var=schedule={ time = "30 18 * * 1-5", time_zone = "America/New_York", models = ["core6"] }'
+
+
+def test_a_schedule_comes_and_goes_with_its_variable(stack: Stack) -> None:
+    stack.apply()
+    without = stack.cloud.ask("remains")
+    assert "schedule" not in stack.outputs()
+
+    stack.apply(SCHEDULE)
+    (job,) = stack.cloud.ask("found", "google_cloud_scheduler_job")
+    assert job["http_target"][0]["uri"].endswith("/instanceGroupManagers/cloudlstm-launcher/resize?size=1")
+    assert job["http_target"][0]["oauth_token"][0]["service_account_email"].startswith("cloudlstm-scheduler@")
+    target = load(str(stack.main.folder))
+    assert target.schedule is not None
+    assert (target.schedule.group, target.schedule.models) == ("cloudlstm-launcher", ("core6",))
+    assert target.schedule.target == stack.outputs()["target_uri"]
+
+    place = "trainers/cloudlstm-launcher"
+    names = ["runs/schedule/1.json", f"{place}/leases/1.json", f"{place}/machines/1.log", f"{place}/assignment.json",
+             "trainers/cloudlstm-trainers/assignment.json", "code/package.zip"]  # fmt: skip
+    writes = [name for name in names if stack.may("launcher", "create", BUCKET, name)]
+    assert writes == [names[0], names[1], names[2], names[4]]
+    assert all(stack.may("launcher", "get", BUCKET, name) for name in names)
+    assert stack.may("submitter", "create", BUCKET, f"{place}/assignment.json")
+    assert not any(stack.may("scheduler", verb, BUCKET, name) for verb in ("get", "create") for name in names)
+
+    stack.apply()
+    assert stack.cloud.ask("remains") == without

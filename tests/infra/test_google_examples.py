@@ -24,7 +24,11 @@ TESTS = {
     """,
     "ci/oidc-gcp": """
       google_iam_workload_identity_pool_provider.github.attribute_condition
-      == "assertion.sub in [\\"repo:owner@12/name@34:environment:cloud\\",\\"repo:owner@12/name@34:pull_request\\"]"
+      == join("", [
+        "assertion.sub in [\\"repo:owner@12/name@34:environment:cloud\\",",
+        "\\"repo:owner@12/name@34:pull_request\\",\\"repo:owner@12/name@34:environment:daily\\"]",
+      ])
+      && output.submitter == "principal://iam.googleapis.com/POOL/subject/repo:owner@12/name@34:environment:daily"
       && { for who, grant in google_service_account_iam_member.ci : who => grant.member } == {
         plan  = "principal://iam.googleapis.com/POOL/subject/repo:owner@12/name@34:pull_request"
         apply = "principal://iam.googleapis.com/POOL/subject/repo:owner@12/name@34:environment:cloud"

@@ -13,7 +13,19 @@ import pytest
 from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized, require_terraform
 
 ROOTS = sorted({path.parent for path in (REPOSITORY / "infra" / "terraform").glob("**/versions.tf")})
-THINGS = {"storage", "network", "identity", "spark", "trainers", "budget", "variables", "outputs", "versions"}
+THINGS = {
+    "alarms",
+    "storage",
+    "network",
+    "identity",
+    "spark",
+    "trainers",
+    "schedule",
+    "budget",
+    "variables",
+    "outputs",
+    "versions",
+}
 FILES = {"terraform-aws": THINGS | {"endpoints", "firewall", "zones"}, "terraform-gcp": THINGS}
 STORAGE = {"storage", "variables", "outputs", "versions"}
 

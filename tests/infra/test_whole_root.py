@@ -143,7 +143,7 @@ def test_permissions_name_their_resources(applied: Terraform, client: Client) ->
     iam = client("iam")
     roles = [role for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("tested-")]
     assert sorted(role["RoleName"] for role in roles) == [
-        "tested-spark-node", "tested-spark-service", "tested-submitter", "tested-trainer",
+        "tested-launcher", "tested-spark-node", "tested-spark-service", "tested-submitter", "tested-trainer",
     ]  # fmt: skip
     for role in roles:
         name = role["RoleName"]

@@ -52,7 +52,7 @@ def killed(folder: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "cloud"
-    up = localstack(folder, "up", "--target", str(tmp_path / "target.json"), "--name=killed")
+    up = localstack(folder, "up", "--target", str(tmp_path / "target.json"), "--name=killed", "--models=core6,sp50")
     assert up.returncode == 0, up.stderr
     exported = dict(line.removeprefix("export ").split("=", 1) for line in up.stdout.splitlines())
     assert exported == background.environment(folder)
@@ -60,6 +60,12 @@ def test_killing_it_leaves_nothing_behind(tmp_path: Path) -> None:
     terraforms = variables_for_terraform(folder, exported)
     target = json.loads((tmp_path / "target.json").read_text())
     assert target["bucket_uri"] == "s3://killed-data"
+    assert (target["schedule"]["models"], target["schedule"]["time_zone"]) == (["core6", "sp50"], "America/New_York")
+    moved = localstack(folder, "clock", "2024-06-28T18:30:00-04:00")
+    assert moved.stdout == localstack(folder, "clock").stdout == "2024-06-28T22:30:00+00:00\n"
+    back = localstack(folder, "clock", "2024-06-27T18:30:00-04:00")
+    assert (back.returncode, "only goes forward" in back.stderr) == (1, True)
+    assert localstack(folder, "clock", "reset").stdout > "2026"
     second = localstack(folder, "up")
     assert (second.returncode, second.stdout) == (1, "")
     ended_with = f"python -m localstack down --folder={folder}"

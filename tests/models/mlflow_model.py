@@ -11,9 +11,10 @@ import numpy as np
 
 from cloudlstm import storage
 from cloudlstm.models import registry
-from cloudlstm.models.documents import Kind, OtherRecipe, Policy, Recipe, Version
+from cloudlstm.models.documents import Kind, Recipe, Version
 from cloudlstm.models.mlflow_facts import VERSION
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import OtherRecipe, Policy
 from cloudlstm.runs import numbered
 from cloudlstm.runs.paths import RunPaths
 

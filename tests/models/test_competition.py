@@ -12,7 +12,8 @@ from cloudlstm.models import competition
 from cloudlstm.models import watch as watches
 from cloudlstm.models.betting import Process
 from cloudlstm.models.competition import NAIVE, Standing
-from cloudlstm.models.documents import Challenger, Decided, Outcome, Policy
+from cloudlstm.models.documents import Challenger, Decided, Outcome
+from cloudlstm.models.policy import Policy
 from cloudlstm.models.watch import Watch
 
 SD = 1e-5

@@ -16,8 +16,8 @@ from cloudlstm.features import FEATURE_NAMES
 from cloudlstm.market.bars import from_parquet
 from cloudlstm.models import creating
 from cloudlstm.models.day import run_day
-from cloudlstm.models.documents import Policy
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import Policy
 from cloudlstm.runs.manifest import Manifest, read_object
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.stream.forecasting import RunModel

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from localstack.cloud import Cloud
 
-from cloud_fixtures import PYTHON
+from cloud_fixtures import PYTHON, SCHEDULE
 from emulator_fixtures import environment_of
 from infra.google_cloud.emulated import applied
 from infra.terraform_runner import Terraform
@@ -36,7 +36,7 @@ def aws_place(request: pytest.FixtureRequest) -> str | None:
 def aws_document(request: pytest.FixtureRequest, aws_cloud: Cloud, aws_place: str | None) -> dict[str, Any]:
     """The target document: from Terraform, or else made by the emulator."""
     if aws_place is None:
-        return aws_cloud.make_target("emulated")
+        return aws_cloud.make_target("emulated", schedule=SCHEDULE)
     outputs = json.loads(request.getfixturevalue("applied").run("output", "-json"))
     return {name: output["value"] for name, output in outputs.items()}
 
@@ -57,6 +57,7 @@ def gcp_place(gcp_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str
     if shutil.which("terraform") is None or release is None or platform.machine() not in ("x86_64", "AMD64"):
         return None
     settings = {"spark_python": PYTHON, "spark_release": release, "trainer_python": sys.executable}
+    settings["schedule"] = SCHEDULE | {"max_hours": 1, "python": sys.executable}
     place = tmp_path_factory.mktemp("google")
     return str(applied(place, gcp_cloud.environment, settings))
 
@@ -65,7 +66,7 @@ def gcp_place(gcp_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str
 def gcp_document(gcp_cloud: Cloud, gcp_place: str | None) -> dict[str, Any]:
     """The target document: from Terraform, or else made by the emulator."""
     if gcp_place is None:
-        return gcp_cloud.make_target("tested")
+        return gcp_cloud.make_target("tested", schedule=SCHEDULE)
     outputs = json.loads(Terraform(Path(gcp_place), {}).run("output", "-json"))
     return {name: output["value"] for name, output in outputs.items()}
 

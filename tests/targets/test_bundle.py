@@ -148,18 +148,38 @@ def test_an_existing_part_is_not_uploaded_again(tmp_path: Path, monkeypatch: pyt
     assert parts.sent_bytes == 0
 
 
+def test_dependencies_that_the_bucket_has_are_not_built_where_they_never_were(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bundle() -> package.Bundle:
+        return package.Bundle(f"file://{tmp_path}/bucket", python="3.11", architecture="aarch64", accelerator="cpu")
+
+    first = bundle()["dependencies"]
+    assert first.sent_bytes > 0
+    (pointer,) = (tmp_path / "bucket/code/dependencies").iterdir()
+    written = pointer.stat().st_mtime_ns
+    dependencies.dependencies("3.11", "aarch64").unlink()
+    monkeypatch.setattr(dependencies, "run_pip", lambda *_: pytest.fail("there is no pip"))
+    again = bundle()["dependencies"]
+    assert (again.uri, again.sha256, again.sent_bytes) == (first.uri, first.sha256, 0)
+    assert pointer.stat().st_mtime_ns == written
+    pointer.unlink()
+    with pytest.raises(pytest.fail.Exception, match="there is no pip"):
+        bundle()["dependencies"]
+
+
 def test_requirements_are_pinned_and_name_no_index() -> None:
-    for name in ("spark", "stream", "trainer-cpu", "trainer-cuda", "uv"):
+    for name in ("launcher", "spark", "stream", "trainer-cpu", "trainer-cuda", "uv"):
         text = dependencies.asset("requirements", f"{name}.txt").read_text()
         assert "://" not in text
         lines = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert lines
         assert all("==" in line and line.endswith("\\") for line in lines)
-    spark, stream = (
-        {line.split("==")[0] for line in dependencies.asset("requirements", name).read_text().splitlines()}
-        for name in dependencies.REQUIREMENTS.values()
-    )
-    assert not {"pyspark", "tensorflow"} & spark
+    text = dependencies.asset("requirements", "stream.txt").read_text()
+    stream = {line.split("==")[0] for line in text.splitlines()}
     settings = tomllib.loads((REPO / "pyproject.toml").read_text())
     assert settings["dependency-groups"]["stream"] == settings["project"]["optional-dependencies"]["kafka"]
     assert {"confluent-kafka", "jinja2"} <= stream
+    for name in ("launcher", "spark"):
+        text = dependencies.asset("requirements", f"{name}.txt").read_text()
+        assert not {"pyspark", "tensorflow"} & {line.split("==")[0] for line in text.splitlines()}

@@ -1,8 +1,9 @@
 # What GitHub's workflows may do in an AWS account, without a key that lasts: each job shows a token of GitHub, and AWS gives it
 # a role for as long as it asks for, at most four hours. One role reads, for plans of pull requests; one makes and removes
-# everything, for jobs of one GitHub environment, which a person may have to approve. Costs nothing. Apply it once, by hand:
+# everything, for jobs of one GitHub environment, which a person may have to approve; one may only become the root's submitter, for
+# jobs of the environment "daily". Costs nothing. Apply it once, by hand:
 #   terraform -chdir=examples/ci/oidc-aws init && terraform -chdir=examples/ci/oidc-aws apply -var repository=OWNER/NAME
-# It prints the values of the variables that cloud.yml needs.
+# It prints the values of the variables that cloud.yml and models.yml need, and an entry for the root's variable `submitters`.
 
 terraform {
   required_version = ">= 1.11"
@@ -65,6 +66,7 @@ locals {
   subjects = {
     plan  = "repo:${var.repository}:pull_request"
     apply = "repo:${var.repository}:environment:${var.environment}"
+    daily = "repo:${var.repository}:environment:daily"
   }
   policies = {
     plan  = "${local.arn}:iam::aws:policy/ReadOnlyAccess"
@@ -80,7 +82,7 @@ resource "aws_iam_openid_connect_provider" "github" {
 }
 
 resource "aws_iam_role" "ci" {
-  # checkov:skip=CKV_AWS_393:The subjects are two literal ones of one repository; checkov does not resolve them.
+  # checkov:skip=CKV_AWS_393:The subjects are three literal ones of one repository; checkov does not resolve them.
   for_each = local.subjects
 
   name                 = "${var.name}-ci-${each.key}"
@@ -143,12 +145,34 @@ resource "aws_iam_role_policy" "apply" {
   })
 }
 
+# Its rights are those of the role `<name>-submitter`, which it takes on, for an hour at a time.
+resource "aws_iam_role_policy" "daily" {
+  name = "becomes-submitter"
+  role = aws_iam_role.ci["daily"].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "BecomeSubmitter"
+      Effect   = "Allow"
+      Action   = ["sts:AssumeRole", "sts:TagSession"]
+      Resource = ["${local.arn}:iam::${local.account}:role/${var.name}-submitter"]
+    }]
+  })
+}
+
+output "submitter" {
+  description = "An entry for the root's variable `submitters`."
+  value       = aws_iam_role.ci["daily"].arn
+}
+
 output "variables" {
-  description = "Variables of the GitHub repository that cloud.yml reads."
+  description = "Variables of the GitHub repository that cloud.yml and models.yml read."
   value = {
     CLOUD          = "aws"
     AWS_REGION     = var.region
     AWS_ROLE_PLAN  = aws_iam_role.ci["plan"].arn
     AWS_ROLE_APPLY = aws_iam_role.ci["apply"].arn
+    AWS_ROLE_DAILY = aws_iam_role.ci["daily"].arn
   }
 }

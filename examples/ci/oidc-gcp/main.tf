@@ -1,10 +1,10 @@
 # What GitHub's workflows may do in a project of Google Cloud, without a key that lasts: each job shows a token of GitHub, and
 # Google gives it the rights of an account, for an hour at a time. One account reads, for plans of pull requests; one makes and
-# removes everything, for jobs of one GitHub environment, which a person may have to approve. Costs nothing. Apply it once, by
-# hand:
+# removes everything, for jobs of one GitHub environment, which a person may have to approve. Jobs of the environment "daily" may
+# become the root's submitter. Costs nothing. Apply it once, by hand:
 #   terraform -chdir=examples/ci/oidc-gcp init
 #   terraform -chdir=examples/ci/oidc-gcp apply -var project=my-project -var repository=OWNER/NAME
-# It prints the values of the variables that cloud.yml needs.
+# It prints the values of the variables that cloud.yml and models.yml need, and an entry for the root's variable `submitters`.
 
 terraform {
   required_version = ">= 1.11"
@@ -53,6 +53,7 @@ locals {
     plan  = "repo:${var.repository}:pull_request"
     apply = "repo:${var.repository}:environment:${var.environment}"
   }
+  daily = "repo:${var.repository}:environment:daily"
 
   # The roots make networks, clusters, groups, buckets, accounts, a role, and grants to those accounts.
   roles = {
@@ -60,6 +61,7 @@ locals {
     apply = [
       "roles/compute.admin", "roles/dataproc.admin", "roles/storage.admin", "roles/iam.serviceAccountAdmin",
       "roles/iam.serviceAccountUser", "roles/iam.roleAdmin", "roles/resourcemanager.projectIamAdmin",
+      "roles/monitoring.alertPolicyEditor", "roles/monitoring.notificationChannelEditor",
     ]
   }
   grants = merge([for who, roles in local.roles : { for role in roles : "${who} ${role}" => { who = who, role = role } }]...)
@@ -70,11 +72,11 @@ resource "google_iam_workload_identity_pool" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
-  # checkov:skip=CKV_GCP_125:The condition names two whole subjects of one repository, which is narrower than the repository.
+  # checkov:skip=CKV_GCP_125:The condition names three whole subjects of one repository, which is narrower than the repository.
   workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id
   workload_identity_pool_provider_id = "github"
   attribute_mapping                  = { "google.subject" = "assertion.sub" }
-  attribute_condition                = "assertion.sub in ${jsonencode(values(local.subjects))}"
+  attribute_condition                = "assertion.sub in ${jsonencode(concat(values(local.subjects), [local.daily]))}"
 
   oidc {
     issuer_uri = "https://token.actions.githubusercontent.com"
@@ -104,8 +106,13 @@ resource "google_project_iam_member" "ci" {
   member  = "serviceAccount:${google_service_account.ci[each.value.who].email}"
 }
 
+output "submitter" {
+  description = "An entry for the root's variable `submitters`."
+  value       = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.github.name}/subject/${local.daily}"
+}
+
 output "variables" {
-  description = "Variables of the GitHub repository that cloud.yml reads."
+  description = "Variables of the GitHub repository that cloud.yml and models.yml read."
   value = {
     CLOUD             = "gcp"
     GCP_PROJECT       = var.project

@@ -1,4 +1,5 @@
-# Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs.
+# Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs. With `schedule` there is a fifth
+# one, in schedule.tf.
 
 locals {
   objects     = { for prefix in ["runs", "code", "bootstrap", "logs"] : prefix => "${local.bucket_arn}/${prefix}/*" }
@@ -29,6 +30,58 @@ locals {
     Resource  = [var.kms_key]
     Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.${data.aws_partition.current.dns_suffix}" } }
   }]
+
+  read_bars = length(var.read_buckets) == 0 ? [] : [{
+    Sid      = "ReadBars"
+    Effect   = "Allow"
+    Action   = ["s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"]
+    Resource = flatten([for bucket in var.read_buckets : ["arn:${local.partition}:s3:::${bucket}", "arn:${local.partition}:s3:::${bucket}/*"]])
+  }]
+
+  # What a submit calls besides objects.
+  submit = [
+    {
+      Sid    = "RunSteps"
+      Effect = "Allow"
+      Action = [
+        "elasticmapreduce:AddJobFlowSteps", "elasticmapreduce:CancelSteps", "elasticmapreduce:DescribeCluster",
+        "elasticmapreduce:DescribeStep", "elasticmapreduce:ListSteps",
+      ]
+      Resource = [aws_emr_cluster.spark.arn]
+    },
+    {
+      Sid    = "ScaleTrainers"
+      Effect = "Allow"
+      Action = [
+        "autoscaling:SetDesiredCapacity", "autoscaling:PutScheduledUpdateGroupAction",
+        "autoscaling:DeleteScheduledAction", "autoscaling:TerminateInstanceInAutoScalingGroup",
+      ]
+      Resource = [aws_autoscaling_group.trainers.arn]
+    },
+    {
+      Sid       = "SendFigures"
+      Effect    = "Allow"
+      Action    = ["cloudwatch:PutMetricData"]
+      Resource  = ["*"]
+      Condition = { StringEquals = { "cloudwatch:namespace" = "cloudlstm" } }
+    },
+    {
+      Sid      = "ReadQuotas"
+      Effect   = "Allow"
+      Action   = ["servicequotas:GetServiceQuota"]
+      Resource = ["arn:${local.partition}:servicequotas:${var.region}:${local.account}:ec2/*"]
+    },
+    {
+      Sid    = "Look"
+      Effect = "Allow"
+      Action = [
+        "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
+        "autoscaling:DescribeScheduledActions", "ec2:DescribeAddresses", "ec2:DescribeInstances",
+        "ec2:DescribeInstanceTypes", "ec2:DescribeVpcEndpoints", "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
+      ]
+      Resource = ["*"]
+    },
+  ]
 
   trust_ec2 = jsonencode({
     Version   = "2012-10-17"
@@ -123,12 +176,7 @@ resource "aws_iam_role_policy" "spark_node" {
         { Sid = "WriteLogs", Effect = "Allow", Action = ["s3:PutObject"], Resource = [local.objects["logs"]] },
       ],
       local.use_key,
-      length(var.read_buckets) == 0 ? [] : [{
-        Sid      = "ReadBars"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:ListBucket", "s3:GetBucketLocation"]
-        Resource = flatten([for bucket in var.read_buckets : ["arn:${local.partition}:s3:::${bucket}", "arn:${local.partition}:s3:::${bucket}/*"]])
-      }],
+      local.read_bars,
     )
   })
 }
@@ -201,59 +249,30 @@ resource "aws_iam_role" "submitter" {
 }
 
 resource "aws_iam_role_policy" "submitter" {
-  # checkov:skip=CKV_AWS_355:The calls under "Look" take no resource; AWS accepts them on "*" only.
+  # checkov:skip=CKV_AWS_355:The calls under "Look" and PutMetricData take no resource; AWS accepts them on "*" only.
   name = "submit"
   role = aws_iam_role.submitter.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.use_key, [
+    Statement = concat(local.use_key, local.submit, var.schedule == null ? [] : [{
+      Sid      = "StopLauncher"
+      Effect   = "Allow"
+      Action   = ["autoscaling:SetDesiredCapacity"]
+      Resource = [aws_autoscaling_group.launcher[0].arn]
+      }], [
       local.list_bucket,
       {
         Sid      = "WorkOnRunsAndCode"
         Effect   = "Allow"
         Action   = local.read_write
-        Resource = [local.objects["runs"], local.objects["code"], "${local.coordinates}/*"]
+        Resource = concat([local.objects["runs"], local.objects["code"], "${local.coordinates}/*"], var.schedule == null ? [] : ["${local.launcher_coordinates}/*"])
       },
       {
         Sid      = "ReadTargetAndLogs"
         Effect   = "Allow"
         Action   = ["s3:GetObject"]
         Resource = ["${local.bucket_arn}/target.json", local.objects["logs"]]
-      },
-      {
-        Sid    = "RunSteps"
-        Effect = "Allow"
-        Action = [
-          "elasticmapreduce:AddJobFlowSteps", "elasticmapreduce:CancelSteps", "elasticmapreduce:DescribeCluster",
-          "elasticmapreduce:DescribeStep", "elasticmapreduce:ListSteps",
-        ]
-        Resource = [aws_emr_cluster.spark.arn]
-      },
-      {
-        Sid    = "ScaleTrainers"
-        Effect = "Allow"
-        Action = [
-          "autoscaling:SetDesiredCapacity", "autoscaling:PutScheduledUpdateGroupAction",
-          "autoscaling:DeleteScheduledAction", "autoscaling:TerminateInstanceInAutoScalingGroup",
-        ]
-        Resource = [aws_autoscaling_group.trainers.arn]
-      },
-      {
-        Sid      = "ReadQuotas"
-        Effect   = "Allow"
-        Action   = ["servicequotas:GetServiceQuota"]
-        Resource = ["arn:${local.partition}:servicequotas:${var.region}:${local.account}:ec2/*"]
-      },
-      {
-        Sid    = "Look"
-        Effect = "Allow"
-        Action = [
-          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
-          "autoscaling:DescribeScheduledActions", "ec2:DescribeAddresses", "ec2:DescribeInstances",
-          "ec2:DescribeInstanceTypes", "ec2:DescribeVpcEndpoints", "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
-        ]
-        Resource = ["*"]
       },
     ])
   })

@@ -30,6 +30,7 @@ locals {
     trainer_port       = local.trainer_port
     max_hours          = var.max_hours
     egress             = var.egress
+    schedule           = local.target_schedule
     endpoints          = {}
   }
 }
@@ -179,6 +180,11 @@ output "max_hours" {
 output "egress" {
   description = "Whether machines reach the internet."
   value       = local.target.egress
+}
+
+output "schedule" {
+  description = "When a launcher comes, and for which models; null if none does."
+  value       = local.target.schedule
 }
 
 output "endpoints" {

@@ -1,5 +1,23 @@
 # Costs are estimates for us-east-1 in November 2026, on demand, without tax. README.md adds them up.
 
+variable "alarms" {
+  description = "Mails these addresses when a model of `schedule` is not up to date, has failed, was refused, was late, or is near `schedule.max_usd`. Each address must confirm once. `absent_hours`: after how many hours without a day; null: 27 if `schedule.time` names every day of the week, else 75. Without `schedule` there are no alarms."
+  type = object({
+    emails       = list(string)
+    absent_hours = optional(number)
+  })
+  default = null
+
+  validation {
+    condition     = var.alarms == null || try(length(var.alarms.emails) > 0 && length(distinct(var.alarms.emails)) == length(var.alarms.emails), false)
+    error_message = "alarms.emails are at least one address, each once."
+  }
+  validation {
+    condition     = var.alarms == null || try(contains(range(2, 169), coalesce(var.alarms.absent_hours, 27)), false)
+    error_message = "alarms.absent_hours is null or a whole number from 2 to 168."
+  }
+}
+
 variable "bucket" {
   description = "Name of the bucket that the root in storage/ made; null: `<name>-<account>-<region>`."
   type        = string
@@ -106,7 +124,7 @@ variable "network_cidr" {
 }
 
 variable "permissions_boundary" {
-  description = "ARN of a policy that bounds the rights of the four roles, where your account asks for one."
+  description = "ARN of a policy that bounds the rights of all roles, where your account asks for one."
   type        = string
   default     = null
 
@@ -131,6 +149,53 @@ variable "region" {
   description = "AWS region of everything."
   type        = string
   default     = "us-east-1"
+}
+
+variable "schedule" {
+  description = "Lets a machine come by itself, do `cloudlstm daily` for each of `models`, and leave. `time` is cron in five fields, of digits only, in `time_zone`: \"30 18 * * 1-5\" in \"America/New_York\" is two and a half hours after the close. `max_usd`: what a model may spend in a month. It lives for at most `max_hours`; an hour costs 10 cents. Needs `egress = \"nat\"`, and `cloudlstm schedule --target=…` once, which sends its code. null: nothing comes."
+  type = object({
+    time      = string
+    time_zone = string
+    models    = list(string)
+    max_usd   = optional(number)
+    machine   = optional(string, "m7i.large")
+    max_hours = optional(number, 8)
+    image     = optional(string)
+    python    = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = var.schedule == null || can(regex("^[0-9*,/-]+( [0-9*,/-]+){4}$", var.schedule.time))
+    error_message = "schedule.time is cron in five fields of digits, *, comma, - and /: minute, hour, day of the month, month, day of the week."
+  }
+  validation {
+    condition     = var.schedule == null || can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$", var.schedule.time_zone))
+    error_message = "schedule.time_zone is a name such as America/New_York or UTC."
+  }
+  validation {
+    condition = var.schedule == null || try(
+      length(var.schedule.models) > 0 && length(distinct(var.schedule.models)) == length(var.schedule.models)
+      && alltrue([for model in var.schedule.models : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", model))]), false
+    )
+    error_message = "schedule.models are the names of at least one model, each once."
+  }
+  validation {
+    condition     = var.schedule == null || try(coalesce(var.schedule.max_usd, 1) > 0, false)
+    error_message = "schedule.max_usd is null or above 0."
+  }
+  validation {
+    condition     = var.schedule == null || try(var.schedule.max_hours >= 1 && var.schedule.max_hours <= 23 && floor(var.schedule.max_hours) == var.schedule.max_hours, false)
+    error_message = "schedule.max_hours is a whole number from 1 to 23."
+  }
+  validation {
+    condition     = var.schedule == null || can(regex("^(/[A-Za-z0-9._/-]+)?$", var.schedule.python))
+    error_message = "schedule.python is empty or the absolute path of a Python on schedule.image that has all packages."
+  }
+  validation {
+    condition     = var.schedule == null || var.egress == "nat"
+    error_message = "A schedule needs egress = \"nat\": the launcher calls services that have no endpoint here."
+  }
 }
 
 variable "spark_idle_minutes" {

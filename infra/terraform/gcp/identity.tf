@@ -1,4 +1,5 @@
-# Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs. All grants are additive.
+# Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs. All grants are additive. With
+# `schedule` there are two more, in schedule.tf.
 
 locals {
   objects     = "projects/_/buckets/${local.bucket}/objects"
@@ -36,7 +37,7 @@ locals {
     submitter-work = {
       member   = local.accounts.submitter
       role     = "roles/storage.objectUser"
-      prefixes = ["${local.objects}/runs/", "${local.objects}/code/", "${local.coordinates}/"]
+      prefixes = concat(["${local.objects}/runs/", "${local.objects}/code/", "${local.coordinates}/"], var.schedule == null ? [] : ["${local.launcher_coordinates}/"])
     }
   }
 }
@@ -177,12 +178,13 @@ resource "google_project_iam_custom_role" "submitter" {
   title       = "cloudlstm submitter (${var.name})"
   description = "Runs Spark jobs and looks at what there is"
 
-  permissions = [
+  permissions = concat([
     "compute.disks.list", "compute.instanceGroupManagers.get", "compute.instanceGroupManagers.list",
     "compute.instances.get", "compute.instances.list", "compute.machineTypes.get", "compute.projects.get",
     "compute.regionOperations.get", "compute.regions.get", "dataproc.clusters.get", "dataproc.clusters.list",
     "dataproc.clusters.use", "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list",
-  ]
+    "monitoring.metricDescriptors.create", "monitoring.timeSeries.create",
+  ], var.schedule == null ? [] : ["cloudscheduler.jobs.get"])
 }
 
 resource "google_project_iam_member" "submitter" {

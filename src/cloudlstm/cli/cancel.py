@@ -8,6 +8,7 @@ from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.stream.paths import StreamPaths
+from cloudlstm.targets import launchers
 from cloudlstm.targets.cloud import CloudTarget, open_cloud
 
 
@@ -56,11 +57,13 @@ def _host(paths: RunPaths, number: int) -> str:
 def bring_down(where: str, *, trust_endpoints: bool = False, as_json: bool = False) -> int:
     """Stops all work on a target, and prints what remains, what of it costs money, and the commands that remove it."""
     target = open_cloud(where, trust_endpoints=trust_endpoints)
-    ended = target.end()
+    ended = [*launchers.stop(target.config), *target.end()]
     if not as_json:
         terminal.write("".join(f"{line}\n" for line in ended or ["no work was running"]))
-    found = target.list_resources()
+    found = [*target.list_resources(), *launchers.resources(target.config)]
     costs, free, kept = ([each.text for each in found if each.bill == bill] for bill in ("costs", "free", "kept"))
+    if target.config.schedule:
+        terminal.write_error("note: the schedule goes on: to end it, set `schedule` to null and terraform apply\n")
     remove, remove_bucket = _commands(where, target)
     if as_json:
         lists = {"ended": ended, "remaining": costs, "free": free, "bucket": kept}

@@ -11,6 +11,7 @@ from cloudlstm.cli.flags import parse_switch, parse_text
 from cloudlstm.cli.models import models, monitor, promote, rollback
 from cloudlstm.cli.reading import logs, on_run, report, runs, status
 from cloudlstm.cli.replay import replay
+from cloudlstm.cli.schedule import schedule
 from cloudlstm.cli.stream import stream
 from cloudlstm.cli.submit import Deferred, predict, submit
 from cloudlstm.errors import UsageError
@@ -178,7 +179,7 @@ def version() -> Deferred:
 
 
 _ON_RUNS = (submit, status, logs, cancel, report, runs, predict, benchmark, delete)
-_ON_MODELS = (models, daily, monitor, promote, rollback)
+_ON_MODELS = (models, daily, monitor, promote, rollback, schedule)
 _ON_STREAMS = (stream, replay)
 _OTHERS = (audit, doctor, down, completion, version)
 COMMANDS = {each.__name__: each for each in (*_ON_RUNS, *_ON_MODELS, *_ON_STREAMS, *_OTHERS)}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloudlstm.models.documents import Day
 
 REFUSED = 3
-"""Exit status of a day on which a gate refused something; the champion stays."""
+"""Exit status of a day on which something was refused; the champion stays."""
 _EARLIEST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 
@@ -26,6 +26,8 @@ def daily(
     root: str | None = None,
     target: str | None = None,
     now: str | None = None,
+    max_usd_month: float | None = None,
+    launcher_usd_per_hour: float | None = None,
     wait: bool = False,
     trust_endpoints: bool = False,
     json: bool = False,
@@ -33,13 +35,17 @@ def daily(
     """Brings a model to the newest session: bars, outcomes, checks, decisions, forecasts, and trainings that are due.
 
     The same command again on the same day continues where an earlier one stopped, or does nothing. Exit status: 0 done,
-    1 failure, 2 usage error, 3 refused by a gate: the data, the forecasts or a challenger; the champion stays.
+    1 failure, 2 usage error, 3 refused: the data, the forecasts, a challenger, or a training for its cost. The champion
+    stays.
 
     Args:
         name: The model; `cloudlstm models create` makes it.
         root: The folder of all runs and models.
         target: Where challengers are trained; by default this machine.
         now: Acts as if it were this time in the past, such as 2024-06-28T22:00, in UTC; for recorded bars.
+        max_usd_month: Most that the model may cost in a month in USD, instead of the limit of its policy; a training
+            that may exceed it is refused.
+        launcher_usd_per_hour: The price of this machine an hour in USD, which counts for the limit.
         wait: Wait while another run uses the trainers of the target.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print the document of the day.
@@ -50,9 +56,10 @@ def daily(
     chosen = open_target(parse_text("target", target), wait=parse_switch("wait", wait), trust_endpoints=trusted)
     model, place = str(parse_text("name", name)), parse_text("root", root)
     moment = _moment(parse_text("now", now))
+    amounts = _usd("max-usd-month", max_usd_month), _usd("launcher-usd-per-hour", launcher_usd_per_hour)
 
     def work() -> int:
-        from cloudlstm.cli.daily_run import run_daily
+        from cloudlstm.cli.daily_run import Limits, run_daily
         from cloudlstm.cli.find import root_uri
         from cloudlstm.cli.models_view import day_text
         from cloudlstm.models.registry import open_model
@@ -60,10 +67,21 @@ def daily(
         def tell(day: Day) -> None:
             terminal.write(day_text(model, day, as_json=as_json))
 
-        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment, tell)
+        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment, tell, Limits(*amounts))
         return REFUSED if day.refused else 0
 
     return Deferred(work)
+
+
+def _usd(flag: str, value: object) -> float | None:
+    """An amount in USD above 0; None if the flag is not given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    from cloudlstm.models.creating import usd_of
+
+    return None if value is None else usd_of(f"--{flag}", str(value))
 
 
 def _moment(text: str | None) -> Callable[[], dt.datetime]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
+from cloudlstm.cli.daily_budget import budget_of, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
-from cloudlstm.config import RunConfig, parse
-from cloudlstm.errors import CloudLSTMError, MissingExtraError
-from cloudlstm.market.calendar import sessions
+from cloudlstm.config import RunConfig
+from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
 from cloudlstm.models import registry
+from cloudlstm.models.budget import Budget, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
+from cloudlstm.models.delivery import deliver
 from cloudlstm.models.documents import Day, Due
-from cloudlstm.models.due import run_config
 from cloudlstm.models.exogenous_rows import scored_in
+from cloudlstm.models.figures import FAILED, OVER_BUDGET, SECONDS, UP_TO_DATE, USD, USD_MONTH, figures_of
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.manifest import Manifest
@@ -28,11 +31,28 @@ _RECENT_DAYS = 30
 """Days whose trainings are made up for, if they were not finished."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a day may cost, and what its machine costs.
+
+    Attributes:
+        max_usd_month: Most that the model may cost in a month in USD; None for the limit of its policy.
+        launcher_usd_per_hour: Price of this machine an hour in USD, which counts for the limit; None: it costs nothing.
+    """
+
+    max_usd_month: float | None = None
+    launcher_usd_per_hour: float | None = None
+
+
+NO_LIMITS = Limits()
+
+
 def run_daily(
     paths: ModelPaths,
     target: Target,
     clock: Callable[[], dt.datetime],
     tell: Callable[[Day], None] = lambda _: None,
+    limits: Limits = NO_LIMITS,
 ) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
@@ -43,27 +63,80 @@ def run_daily(
         target: Where challengers are trained.
         clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
+        limits: The monthly limit, and what this machine costs.
+
+    Raises:
+        BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
     """
     began = time.monotonic()
-    known = set(registry.day_dates(paths))
-    day = run_day(paths, clock(), clock, scored_in(paths.root))
-    if day.date not in known:
-        storage.write_json(paths.usage(day.date), {"seconds": round(time.monotonic() - began, 3), "usd": None})
-    else:
-        terminal.write_error("note: this day was done before; nothing is read again\n")
+    sender = _Sender(target, paths.name, clock)
+    try:
+        day = _day(paths, target, clock, limits, sender)
+    except Exception:
+        sender.send({FAILED: 1.0})
+        raise
+    day_s = time.monotonic() - began
     tell(day)
-    failed: CloudLSTMError | None = None
+    errors: list[CloudLSTMError] = []
+    tried: list[str] = []
+    budget = budget_of(paths, target, limits.max_usd_month)
     for of_day, due in list(_unfinished(paths)):
         try:
-            _train(paths, of_day, due, target)
+            tried.append(due.run)
+            _train(paths, of_day, due, target, budget(day.date) if budget else None)
         except CloudLSTMError as error:  # others may go well
-            if failed:
-                terminal.write_error(f"cloudlstm: {failed}\n")
-            failed = error
+            errors.append(error)
+    whole_s = time.monotonic() - began
+    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
+    before = usage_of(paths, day.date).get("usd") or 0.0
+    used = note_usage(paths, day.date, seconds=day_s, launcher_usd=launcher, trained=tried)
     write_monitor(paths)
-    if failed:
-        raise failed
+    refused = [each for each in errors if isinstance(each, BudgetError)]
+    figures = {FAILED: float(len(refused) < len(errors)), SECONDS: whole_s, USD: (used["usd"] or 0.0) - before}
+    if sender.sends:
+        figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+    sender.send(figures)
+    if errors:
+        worst = next((each for each in errors if each not in refused), errors[0])
+        for each in errors:
+            if each is not worst:
+                terminal.write_error(f"cloudlstm: {each}\n")
+        raise worst
     return day
+
+
+def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], limits: Limits, sender: _Sender) -> Day:
+    """Carries out the day itself, delivers its forecasts, and sends its figures."""
+    budget = budget_of(paths, target, limits.max_usd_month)
+    known = set(registry.day_dates(paths))
+    choose = (lambda date: budget(date).choose) if budget else None
+    day = run_day(paths, clock(), clock, scored_in(paths.root), choose)
+    if day.date in known:
+        terminal.write_error("note: this day was done before; nothing is read again\n")
+    deliver(paths)  # also after a day that was killed before it
+    sender.send({UP_TO_DATE: 1.0} | ({} if day.date in known else figures_of(day)))
+    return day
+
+
+class _Sender:
+    """Sends the figures of a model; where the service does not take them, the day says so and goes on.
+
+    Args:
+        target: The target, which may have no such service.
+        model: The model.
+        clock: Tells the moment of the figures.
+    """
+
+    def __init__(self, target: Target, model: str, clock: Callable[[], dt.datetime]) -> None:
+        self._target, self._model, self._clock = target, model, clock
+        self.sends = target.root is not None
+
+    def send(self, figures: Mapping[str, float]) -> None:
+        """Sends figures, or writes a note."""
+        try:
+            self._target.send_figures(self._model, figures, self._clock().timestamp())
+        except CloudLSTMError as error:
+            terminal.write_error(f"note: no figures were sent: {error}\n")
 
 
 def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
@@ -79,16 +152,16 @@ def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
             yield day, due
 
 
-def _train(paths: ModelPaths, day: Day, due: Due, target: Target) -> None:
+def _train(paths: ModelPaths, day: Day, due: Due, target: Target, budget: Budget | None) -> None:
     """Trains a challenger and makes a version of it."""
     recipe = registry.recipe_of(paths)
     parent = registry.version_of(paths, due.parent) if due.parent else None
-    if parent and Manifest.load(RunPaths(parent.run), "train") is None:
+    lost = parent is not None and Manifest.load(RunPaths(parent.run), "train") is None
+    if parent and lost:
         terminal.write_error(f"note: {parent.run} was deleted, so {due.run} starts from new weights\n")
-        parent = None
-    market = parse(dict(recipe.config)).market
-    known = sessions(market.calendar, market.start, dt.date.fromisoformat(day.date))
-    config = _on_target(run_config(recipe, due, parent, day.manifest, known), target)
+    config = _on_target(settings_of(paths, due, day.date, day.manifest, warm=not lost), target)
+    if budget is not None:
+        config = budget.limited(config, due, day.date, day.manifest)
     terminal.write_error(f"training {due.run}: {due.why}\n")
     run = launch(make_plan("submit", target, config, paths.root, due.run), target)
     versions = registry.versions_of(paths)

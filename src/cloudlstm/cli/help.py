@@ -30,6 +30,7 @@ _EXAMPLES = {
     "models": ("models create core6 --run=core6-1a2b", "models show core6", "models verify core6"),
     "daily": ("daily core6", "daily core6 --target=infra/terraform/aws"),
     "promote": ("promote core6 3",),
+    "schedule": ("schedule --target=infra/terraform/aws", "schedule --target=s3://bucket --dry-run"),
     "stream": (
         "stream live --source=kafka://127.0.0.1:9092/bars.1m --model=minutes",
         "stream live --available-now",

@@ -116,6 +116,7 @@ def _day_lines(day: Day) -> Iterable[str]:
             f"e-value {gate.better.e_value:.3g} that it is better, {gate.worse.e_value:.3g} that it is worse"
         )
     yield from (f"  training is due: {each.run} ({each.why})" for each in day.due)
+    yield from (f"  training REFUSED: {each.why}" for each in day.over_budget)
     if day.session:
         number = day.forecasts.get(str(day.champion), 0)
         yield f"  champion is version {day.champion}; {counted(number, 'forecast')} made before {day.session}"
@@ -150,21 +151,22 @@ _BARS = {
 
 
 def verify(paths: ModelPaths, noted: Sequence[str], *, as_json: bool) -> int:
-    """Verifies the ledger of a model; exit status 1 if something is wrong with it."""
-    from cloudlstm.models.verifying import verify_ledger
+    """Verifies ledger and delivered forecasts of a model; exit status 1 if something is wrong with them."""
+    from cloudlstm.models.verifying import verify_model
 
-    found = verify_ledger(paths, noted)
+    found = verify_model(paths, noted)
     if as_json:
         terminal.write(_json({"schema": 1, "model": paths.name, **asdict(found)}))
     else:
-        lines = [f"{paths.name}: {counted(found.records, 'record')}, {counted(len(found.problems), 'problem')}"]
+        lines = [f"{paths.name}: {counted(found.records, 'record')}, {counted(found.wrong, 'problem')}"]
         lines += [f"  {each.kind}: {each.text}" for each in found.problems]
+        lines += [f"  delivered: {each}" for each in found.delivered]
         if found.gaps:
             lines.append(f"  {counted(len(found.gaps), 'session')} without forecasts: {', '.join(found.gaps[:_SHOWN])}")
         if found.newest:
             lines.append(f"  newest digest: {found.newest}")
         terminal.write(_lines(lines))
-    return 1 if found.problems else 0
+    return 1 if found.wrong else 0
 
 
 def export_text(paths: ModelPaths, tracking_uri: str, *, as_json: bool) -> str:

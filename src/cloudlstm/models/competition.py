@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from cloudlstm.errors import DataError
 from cloudlstm.models import gate as gates
 from cloudlstm.models import watch as watches
-from cloudlstm.models.documents import Challenger, Decided, Outcome, Policy
+from cloudlstm.models.documents import Challenger, Decided, Outcome
 from cloudlstm.models.gate import Gate
+from cloudlstm.models.policy import Policy
 from cloudlstm.models.watch import Watch
 
 NAIVE = "naive"

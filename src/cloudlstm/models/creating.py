@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
@@ -11,10 +12,11 @@ from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.features import features_of_run
 from cloudlstm.market.store.version import Store
 from cloudlstm.models import registry
-from cloudlstm.models.documents import OtherRecipe, Policy, Recipe
+from cloudlstm.models.documents import Recipe
 from cloudlstm.models.due import COLD, WARM
 from cloudlstm.models.making import add, require_finished
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import OtherRecipe, Policy
 from cloudlstm.runs import numbered, settings
 from cloudlstm.runs.attempts import latest_attempt
 from cloudlstm.runs.paths import RunPaths, is_run_id
@@ -204,9 +206,28 @@ def _named(key: str, others: Sequence[OtherRecipe]) -> str:
     return name
 
 
-def _number(key: str, value: str) -> int | None:
-    if value == "none" and Policy.__dataclass_fields__[key].type == "int | None":
+def _number(key: str, value: str) -> float | None:
+    """A number of the policy: whole from 1, or for an amount in USD any above 0."""
+    kind = str(Policy.__dataclass_fields__[key].type)
+    if value == "none" and kind.endswith("| None"):
         return None
+    if kind.startswith("float"):
+        return usd_of(key, value)
     if not (value.isascii() and value.isdigit() and int(value)):
         raise UsageError(f"{key} needs a whole number from 1, not {value!r}", hint=f"{key}=21")
     return int(value)
+
+
+def usd_of(key: str, value: str) -> float:
+    """An amount in USD above 0; `key` names it in the error.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        usd = float(value)
+    except ValueError:
+        usd = math.nan
+    if not 0.0 < usd < math.inf:
+        raise UsageError(f"{key} needs an amount in USD above 0, not {value!r}", hint=f"{key}=20")
+    return usd

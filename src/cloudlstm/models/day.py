@@ -19,7 +19,7 @@ from cloudlstm.market.calendar import last_closed_session, opening, sessions_aft
 from cloudlstm.models import competition, drift, ledger, registry
 from cloudlstm.models.checks import failures
 from cloudlstm.models.competition import Standing
-from cloudlstm.models.documents import Day, Decided, Outcome, Recipe, Status, Version
+from cloudlstm.models.documents import Day, Decided, Due, Outcome, OverBudget, Recipe, Status, Version
 from cloudlstm.models.due import due, recent
 from cloudlstm.models.exogenous_rows import Score
 from cloudlstm.models.last_bars import LastBars, last_bars
@@ -43,9 +43,14 @@ def last_session(config: RunConfig, now: dt.datetime) -> dt.date:
     return last_closed_session(config.market.calendar, now - _LATE)
 
 
+Choose = Callable[[Sequence[Due], str, str], tuple[list[Due], list[OverBudget]]]
+"""Trainings that are due, the day, URI of the manifest -> those that are paid, and the others; see budget.py."""
+
+
 def run_day(
-    paths: ModelPaths, now: dt.datetime, clock: Callable[[], dt.datetime] | None = None, score: Score | None = None
-) -> Day:
+    paths: ModelPaths, now: dt.datetime, clock: Callable[[], dt.datetime] | None = None, score: Score | None = None,
+    choose: Callable[[str], Choose] | None = None,
+) -> Day:  # fmt: skip
     """Carries out the day of the last session that has closed; returns the stored day if it was done before.
 
     Args:
@@ -53,6 +58,7 @@ def run_day(
         now: The moment; with a time zone.
         clock: Tells the moment at which the forecasts are stored, since a fetch may take long; None for `now`.
         score: Scores headlines, if the settings have news; None: the columns of news are missing.
+        choose: Day -> what chooses the trainings that are paid; None: all are.
 
     Raises:
         UsageError: A later day was done already, or the model has bars within a day.
@@ -75,10 +81,15 @@ def run_day(
     versions = {each.number: each for each in registry.versions_of(paths)}
     widest = max(each.window_bars for each in versions.values())
     bars = last_bars(paths, recipe.bars, config, session, widest, now, score)
-    day = _DayWork(paths, recipe, config, versions, bars, clock or (lambda: now), before).run()
+    pays = choose(date) if choose else _all
+    day = _DayWork(paths, recipe, config, versions, bars, clock or (lambda: now), before).run(pays)
     numbered.create(paths.day(date), asdict(day))
     registry.mark(paths)
     return documents.read(Day, paths.day(date))
+
+
+def _all(trainings: Sequence[Due], *_: str) -> tuple[list[Due], list[OverBudget]]:
+    return list(trainings), []
 
 
 class _DayWork:
@@ -112,7 +123,7 @@ class _DayWork:
         self._next = to_date(int(next_session[0]))
         self._networks = Networks(paths, self._versions, self._tail, config.dataset.horizon_bars)
 
-    def run(self) -> Day:
+    def run(self, pays: Choose) -> Day:
         """Does everything but writing the day's document."""
         outcomes = self._settle()
         standing = competition.advance(self._standing(), outcomes, self._counts)
@@ -135,6 +146,7 @@ class _DayWork:
         trainings = [] if status == "refused" else due(
             self._recipe, serving, started, self._date, self._sessions, alarms
         )  # fmt: skip
+        trainings, over = pays(trainings, self._date, self._bars.manifest)
         for each in trainings:
             started[each.name] = (*started.get(each.name, ()), self._date)
         if standing.loss_watch is None:
@@ -165,6 +177,7 @@ class _DayWork:
             forecasts=made,
             work={"tail_rows": self._tail.rows, "forecasts": sum(made.values())},
             notes=self._bars.notes,
+            over_budget=tuple(over),
         )
 
     def _settle(self) -> list[Outcome]:

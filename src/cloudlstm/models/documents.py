@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cloudlstm.models.gate import MOST_SESSIONS, Gate
+from cloudlstm.models.gate import Gate
+from cloudlstm.models.policy import Estimator, Policy
 from cloudlstm.models.watch import Watch
 
 CHAMPION = "champion"
@@ -15,62 +15,7 @@ CHAMPION = "champion"
 
 Kind = Literal["created", "warm", "cold", "recipe"]
 Judged = Literal["refresh", "skill"]
-Estimator = Literal["lstm", "ridge"]
 Status = Literal["done", "refused", "late"]
-
-
-@dataclass(frozen=True, slots=True)
-class OtherRecipe:
-    """A challenger with other settings.
-
-    Attributes:
-        name: Its name.
-        overrides: Settings by name, such as "model.units=64".
-        model: What of its runs competes: the network or the ridge.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
-    model: Estimator = "lstm"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When challengers are trained, and how they are judged.
-
-    Attributes:
-        warm_every: Sessions between two warm challengers, which start from the champion's weights; None: none.
-        warm_epochs: Most passes of a warm challenger over the training windows.
-        refresh_after: Sessions after which a warm challenger replaces the champion if it is not shown to be worse;
-            None: only on skill.
-        cold_every: Sessions between two cold challengers, which start from new weights; None: only after an alarm.
-        others: Challengers of other recipes; each is trained as often as a cold one.
-        validation_sessions: Sessions of validation labels of a challenger.
-        test_sessions: Sessions of test labels after them.
-    """
-
-    warm_every: int | None = 21
-    warm_epochs: int = 2
-    refresh_after: int | None = 5
-    cold_every: int | None = 126
-    others: tuple[OtherRecipe, ...] = ()
-    validation_sessions: int = 126
-    test_sessions: int = 21
-
-    def model_of(self, recipe: str) -> Estimator:
-        """What of a recipe's runs competes."""
-        return next((each.model for each in self.others if each.name == recipe), "lstm")
-
-    @property
-    def cold_a_year(self) -> int:
-        """Cold challengers that may start within 252 sessions; one after an alarm counts as well."""
-        return 1 if self.cold_every is None else math.ceil(MOST_SESSIONS / self.cold_every)
-
-    @property
-    def challengers(self) -> int:
-        """Challengers judged on skill that may start within 252 sessions; the gate is corrected for this number."""
-        warm = math.ceil(MOST_SESSIONS / self.warm_every) if self.warm_every and self.refresh_after is None else 0
-        return self.cold_a_year * (1 + len(self.others)) + warm
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +34,7 @@ class Recipe:
     run: str
     config: Mapping[str, Any]
     bars: str
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +171,23 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class OverBudget:
+    """A training that is due and that the month's limit does not pay.
+
+    Attributes:
+        due: The training.
+        usd: What it may cost, at the prices of the dearest machines.
+        left: What is left of the month's limit.
+        why: A sentence.
+    """
+
+    due: Due
+    usd: float
+    left: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """What one day found and decided. It is also the state from which the next day goes on.
 
@@ -255,6 +217,7 @@ class Day:
         forecasts: Forecasts by version.
         work: Rows read, requests, windows: what the day has cost in counted work.
         notes: What is missing or refused of macro series and news, as sentences.
+        over_budget: Trainings that are due and that the month's limit does not pay; they are due again on the next day.
     """
 
     date: str
@@ -281,6 +244,7 @@ class Day:
     forecasts: Mapping[str, int]
     work: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    over_budget: tuple[OverBudget, ...] = ()
 
     @property
     def drifting(self) -> list[str]:
@@ -289,6 +253,6 @@ class Day:
 
     @property
     def refused(self) -> bool:
-        """True if a gate refused something: the day, or a challenger that was not good enough."""
+        """True if something was refused: the day, a challenger that was not good enough, or a training for its cost."""
         refused = any(each.action == "retire" and each.basis in ("worse", "expired") for each in self.decisions)
-        return self.status == "refused" or refused
+        return self.status == "refused" or refused or bool(self.over_budget)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from cloudlstm.config import RunConfig, parse
 from cloudlstm.errors import DataError
 from cloudlstm.market.calendar import to_date, to_days
-from cloudlstm.models.documents import Due, Policy, Recipe, Version
+from cloudlstm.models.documents import Due, Recipe, Version
 from cloudlstm.models.gate import MOST_SESSIONS
+from cloudlstm.models.policy import Policy
 from cloudlstm.text.numbers import counted
 
 WARM, COLD = "warm", "cold"

@@ -16,10 +16,11 @@ from cloudlstm.dataset.inputs import Inputs, restore
 from cloudlstm.dataset.reader import SequenceSet, features_of
 from cloudlstm.errors import DataError, ObjectNotFoundError, UsageError
 from cloudlstm.features import CLOSE, FeatureSet, features_of_run
-from cloudlstm.models.documents import Estimator, Kind, Version
+from cloudlstm.models.documents import Kind, Version
 from cloudlstm.models.drift import DriftReference, make_reference
 from cloudlstm.models.forecasts import require_features
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import Estimator
 from cloudlstm.models.registry import add_version, recipe_of
 from cloudlstm.runs import settings
 from cloudlstm.runs.manifest import Manifest, read_object

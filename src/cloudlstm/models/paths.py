@@ -11,7 +11,9 @@
     outcomes/<session>.parquet              the returns that came, beside them (create-only)
     daily/<date>.json                       what a day found and decided; written last (create-only)
     daily/<date>/exogenous.parquet          the macro series and scores of headlines that it has used (create-only)
-    usage/<date>.json                       the time that the day took
+    latest.json                             the newest forecasts for those who read them; replaced after each day
+    forecasts/<session>.<sha256>.parquet    the champion's forecasts, which latest.json names
+    usage/<date>.json                       the time that the day took, and what its trainings have cost
     monitor.html                            the page about the model
 """
 
@@ -98,6 +100,13 @@ class ModelPaths:
 
     def exogenous(self, date: str) -> str:
         return join(self.uri, f"daily/{date}/exogenous.parquet")
+
+    @property
+    def latest(self) -> str:
+        return join(self.uri, "latest.json")
+
+    def delivered(self, session: str, sha256: str) -> str:
+        return join(self.uri, f"forecasts/{session}.{sha256}.parquet")
 
     def usage(self, date: str) -> str:
         return join(self.uri, f"usage/{date}.json")

@@ -1,16 +1,16 @@
-"""Verifies the ledger of a model against its store: hash chain, forecasts, and the store's own modification times."""
+"""Verifies a model against its store: hash chain of the ledger, forecasts, modification times, delivered forecasts."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudlstm import storage
 from cloudlstm.config import parse
 from cloudlstm.market.calendar import opening, sessions, to_date
-from cloudlstm.models import ledger, registry
+from cloudlstm.models import delivery, ledger, registry
 from cloudlstm.models.ledger_chain import Problem, digest, verify
 from cloudlstm.models.paths import ModelPaths
 
@@ -21,15 +21,35 @@ class Verified:
 
     Attributes:
         records: Number of records.
-        problems: What is wrong.
+        problems: What is wrong with the ledger.
         gaps: Sessions between the first and the last record that have none. A missed day leaves one as well.
         newest: Digest of the newest record, to be noted where the owner of the store cannot change it.
+        delivered: What is wrong with latest.json and its Parquet file, as sentences.
     """
 
     records: int
     problems: tuple[Problem, ...]
     gaps: tuple[str, ...]
     newest: str
+    delivered: tuple[str, ...] = ()
+
+    @property
+    def wrong(self) -> int:
+        """Number of all problems."""
+        return len(self.problems) + len(self.delivered)
+
+
+def verify_model(paths: ModelPaths, noted: Sequence[str] = ()) -> Verified:
+    """Checks the ledger of a model, and then what was delivered, unless the ledger itself is wrong.
+
+    Args:
+        paths: The model.
+        noted: Digests of newest records that somebody has noted elsewhere.
+    """
+    found = verify_ledger(paths, noted)
+    if any(each.kind in ("changed", "missing") for each in found.problems):
+        return found  # what is delivered follows from the ledger
+    return replace(found, delivered=tuple(delivery.problems(paths)))
 
 
 def verify_ledger(paths: ModelPaths, noted: Sequence[str] = ()) -> Verified:

@@ -182,3 +182,16 @@ class Target(Protocol):
     def start(self, request: Request) -> RunningJob:
         """Starts the job of a request and returns it."""
         ...
+
+    def send_figures(self, model: str, figures: Mapping[str, float], at: float) -> None:  # noqa: ARG002
+        """Sends figures of a model to the target's service for metrics; does nothing where there is none.
+
+        Args:
+            model: The model.
+            figures: Name -> value.
+            at: Their time in seconds since the epoch.
+
+        Raises:
+            TargetError: the service did not take them.
+        """
+        return

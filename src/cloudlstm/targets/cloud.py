@@ -10,21 +10,20 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloudlstm import storage
 from cloudlstm.costs.usage import as_json
-from cloudlstm.errors import ConfigError, StorageError, TargetError, TargetUnavailableError, UsageError
+from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
-from cloudlstm.targets import costs, preflight, streams
+from cloudlstm.targets import costs, existing, preflight, streams
 from cloudlstm.targets.base import JobState, Request, RunningJob, StreamWork, Target, own_packages
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import INTERVALS, Intervals, SendFirst, retry_unavailable
-from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, MetricStore, Resource, SparkService, TrainerGroup
 from cloudlstm.targets.spark_job import OPENED, SparkJob, cancel_driver, matching_applications, work_of_run
 from cloudlstm.targets.trainer_job import ASSIGNED, TrainerJob, hours_before, is_assigned, iso
 from cloudlstm.text.numbers import counted
@@ -51,6 +50,7 @@ class CloudTarget(Target):
         group: The trainer group.
         account: The cloud account.
         wait: Whether to wait while another run holds the trainer group.
+        metrics: The service for metrics; None if figures are not to be sent.
         intervals: The pauses between requests.
     """
 
@@ -62,9 +62,11 @@ class CloudTarget(Target):
         account: Account,
         *,
         wait: bool = False,
+        metrics: MetricStore | None = None,
         intervals: Intervals = INTERVALS,
     ) -> None:
         self.name, self.config, self._wait, self._intervals = config.name, config, wait, intervals
+        self._metrics = metrics
         self.root: str | None = root_of(config)
         self.spark, self.group, self._account = spark, group, account
         self.workers = min(WORKERS, config.trainer_max)
@@ -106,26 +108,7 @@ class CloudTarget(Target):
 
     def list_resources(self) -> list[Resource]:
         """Returns the existing resources of the target, in any state."""
-        name = self.config.spark_cluster
-        try:
-            cluster = self._retry(self.spark.cluster)
-        except TargetUnavailableError:
-            raise
-        except TargetError as error:  # an idle cluster deletes itself
-            spark = Resource(f"Spark cluster {name}: {error.message}", "free")
-        else:
-            ended = cluster.state.startswith("TERMINATED")
-            spark = Resource(f"Spark cluster {name}: {cluster.state}", "free" if ended else "costs")
-        machines = len(self._retry(self.group.look).machines)
-        group = f"trainer group {self.config.trainer_group}: {counted(machines, 'machine')}"
-        return [spark, Resource(group, "costs" if machines else "free"), *self._account.tagged(), *self._buckets()]
-
-    def _buckets(self) -> Iterator[Resource]:
-        runs, logs = self.config.bucket_uri, "/".join(self.config.log_uri.split("/")[:3])
-        for bucket in dict.fromkeys(filter(None, (runs, logs))):
-            with suppress(StorageError):  # the bucket does not exist or is not readable
-                next(iter(storage.list_objects(join(bucket, "target.json"))), None)
-                yield Resource(f"bucket {bucket}", "kept" if bucket == runs else "costs")
+        return existing.resources(self.config, self.spark, self.group, self._account, self._intervals)
 
     def request(self, job: str, config: RunConfig, paths: RunPaths) -> Request:
         """Returns the request of a job: one to the Spark service, or those that scale the trainer group."""
@@ -214,6 +197,11 @@ class CloudTarget(Target):
         found = matching_applications(self._submission(request), request["run"], self.spark)
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
+    def send_figures(self, model: str, figures: Mapping[str, float], at: float) -> None:
+        """Sends figures of a model to the cloud's service for metrics."""
+        if self._metrics is not None and figures:
+            self._metrics.put(model, figures, at)
+
     def end(self, run: str | None = None) -> list[str]:
         """Cancels the running jobs of one run or of all runs, no matter who started them; returns what was done."""
         done = []
@@ -267,8 +255,18 @@ def _part(name: str) -> dict[str, str]:
 
 
 _CLOUDS = {
-    "aws": ("aws.spark.EmrSpark", "aws.trainers.AutoScalingTrainers", "aws.account.AwsAccount"),
-    "gcp": ("gcp.spark.DataprocSpark", "gcp.trainers.ManagedTrainers", "gcp.account.GcpAccount"),
+    "aws": (
+        "aws.spark.EmrSpark",
+        "aws.trainers.AutoScalingTrainers",
+        "aws.account.AwsAccount",
+        "aws.metrics.CloudWatch",
+    ),
+    "gcp": (
+        "gcp.spark.DataprocSpark",
+        "gcp.trainers.ManagedTrainers",
+        "gcp.account.GcpAccount",
+        "gcp.metrics.CloudMonitoring",
+    ),
 }
 """Cloud -> classes of its services, imported when a target is opened; each takes the target document."""
 
@@ -291,7 +289,8 @@ def open_cloud(where: str, *, wait: bool = False, trust_endpoints: bool = False)
             f"the endpoints of {where} would send your requests and credentials to {', '.join(hosts)}",
             hint="--trust-endpoints if these hosts are yours; the document of a real cloud has no endpoints",
         )
-    return CloudTarget(config, *(_create(name, config) for name in _CLOUDS[config.cloud]), wait=wait)
+    spark, group, account, metrics = (_create(name, config) for name in _CLOUDS[config.cloud])
+    return CloudTarget(config, spark, group, account, wait=wait, metrics=metrics)
 
 
 def _create(name: str, config: TargetConfig) -> Any:

@@ -45,6 +45,41 @@ def trainer_rate(target: TargetConfig, workers: int, usd_per_hour: float | None 
 
 
 @dataclass(frozen=True, slots=True)
+class DearestRates:
+    """Prices an hour in the dearest case: the largest cluster, the dearest trainer, all on demand.
+
+    Attributes:
+        spark: The cluster.
+        trainer: One trainer.
+        internet: The way to the internet of all these machines.
+        unknown: Machine types without a price.
+    """
+
+    spark: float
+    trainer: float
+    internet: float
+    unknown: tuple[str, ...]
+
+
+def dearest(target: TargetConfig, workers: int, usd_per_hour: float | None) -> DearestRates:
+    """Returns the prices of the dearest case of a run; a price that is not known counts as 0 and is named.
+
+    Args:
+        target: The target document.
+        workers: Number of trainers.
+        usd_per_hour: Price of one trainer an hour that counts instead of the table's; None for the table's.
+    """
+    table, nodes = prices(target.cloud), 1 + target.spark_max_nodes
+    node = table.spark_node(target.spark_machine)
+    unknown = [] if node is not None else [target.spark_machine]
+    if usd_per_hour is None:
+        unknown += _unpriced(target)
+    trainer = 0.0 if unknown else _dearest(target, usd_per_hour)
+    internet = table.nat_hour + (nodes + workers) * table.nat_machine_hour if target.egress == "nat" else 0.0
+    return DearestRates(nodes * (node or 0.0), trainer, internet, tuple(unknown))
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """The time limit of training.
 

@@ -20,6 +20,7 @@ from cloudlstm import storage
 from cloudlstm.config.problems import sentence
 from cloudlstm.errors import ConfigError, MachineError, ObjectNotFoundError, UsageError
 from cloudlstm.storage.endpoints import NothingListensError, is_loopback, require_listening
+from cloudlstm.targets.schedule_config import Schedule
 
 CONTRACT_VERSION = 2
 """The version of the keys below that this launcher understands."""
@@ -95,6 +96,8 @@ class TargetConfig(BaseModel):
     """Longest life of a trainer machine in hours, whatever its launcher does."""
     egress: Literal["nat", "none"]
     """Whether machines reach the internet; without it source yahoo cannot be fetched."""
+    schedule: Schedule | None = None
+    """When a launcher comes by itself; None if no schedule is set up."""
     endpoints: dict[str, Annotated[str, Field(pattern=_URL)]] = Field(default_factory=dict)
     """Service to URL, for emulators that no standard variable of an SDK points to; empty on a real cloud."""
 

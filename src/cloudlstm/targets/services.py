@@ -1,4 +1,4 @@
-"""The protocols that a cloud implements: a Spark service, a trainer group and an account.
+"""The protocols that a cloud implements: a Spark service, a trainer group, an account, and a store of metrics.
 
 Each cloud implements them in its own package. The logic that all clouds share (what to wait for, in which order,
 timeouts) is built on them in spark_job.py and trainer_job.py.
@@ -6,14 +6,19 @@ timeouts) is built on them in spark_job.py and trainer_job.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from cloudlstm.errors import TargetError
 from cloudlstm.targets.base import JobState, Request
 
 if TYPE_CHECKING:
     from cloudlstm.runs.paths import RunPaths
+    from cloudlstm.targets.document import TargetConfig
+
+METRICS = "cloudlstm"
+"""What all metrics of all targets begin with, or lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +208,29 @@ class Account(Protocol):
     def tagged(self) -> Sequence[Resource]:
         """Returns all resources with the target's tag or label that the cloud can list, without buckets."""
         ...
+
+
+class MetricStore(Protocol):
+    """The cloud's service for metrics, of which alarms are made."""
+
+    def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
+        """Sends one point of each figure of a model.
+
+        Args:
+            model: The model; target and model name the series of a figure.
+            figures: Name -> value.
+            at: Time of the points in seconds since the epoch.
+
+        Raises:
+            TargetError: the service rejected them, or did not answer.
+        """
+        ...
+
+
+def require_endpoint(target: TargetConfig, service: str) -> None:
+    """Raises TargetError if a target has endpoints of its own, as an emulator has, but none for a service.
+
+    A call would reach the real cloud.
+    """
+    if target.endpoints and service not in target.endpoints:
+        raise TargetError(f"the target {target.name} names endpoints, and none of them is of {service}")

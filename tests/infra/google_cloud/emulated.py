@@ -19,7 +19,7 @@ from infra.terraform_runner import copied, initialized
 State = dict[str, Any]
 
 
-def applied(place: Path, environment: Mapping[str, str], settings: Mapping[str, str]) -> Path:
+def applied(place: Path, environment: Mapping[str, str], settings: Mapping[str, Any]) -> Path:
     """Applies both roots; buckets, cluster and trainer group are in the emulator afterwards.
 
     Args:
@@ -33,9 +33,8 @@ def applied(place: Path, environment: Mapping[str, str], settings: Mapping[str, 
     folder = copied(place, "gcp")
     outputs = folder / "outputs.tf"  # on an account there are no endpoints
     url = json.dumps(environment[URL])
-    text, count = re.subn(
-        r"(\bendpoints +)= \{\}", rf"\1= {{ compute = {url}, dataproc = {url} }}", outputs.read_text()
-    )
+    services = ", ".join(f"{service} = {url}" for service in ("compute", "dataproc", "scheduler", "monitoring"))
+    text, count = re.subn(r"(\bendpoints +)= \{\}", rf"\1= {{ {services} }}", outputs.read_text())
     if count != 1:
         raise ValueError(f"{outputs} has {count} lines with endpoints")
     outputs.write_text(text)
@@ -71,6 +70,23 @@ def hand_over(cloud: GoogleCloud, environment: Mapping[str, str]) -> None:
         _post(f"{url}/compute/v1/projects/{PROJECT}/global/instanceTemplates", _template(template))
     for group in cloud.ask("found", "google_compute_region_instance_group_manager"):
         _post(f"{url}/compute/v1/{region}/instanceGroupManagers", _group(group))
+    for job in cloud.ask("found", "google_cloud_scheduler_job"):
+        _post(f"{url}/v1/projects/{PROJECT}/locations/{REGION}/jobs", _job(job))
+
+
+def _job(state: State) -> State:
+    target = first(state, "http_target")
+    token = first(target, "oauth_token")
+    return {
+        "name": f"projects/{PROJECT}/locations/{REGION}/jobs/{state['name']}",
+        "schedule": state["schedule"],
+        "timeZone": state["time_zone"],
+        "httpTarget": {
+            "uri": target["uri"],
+            "httpMethod": target["http_method"],
+            "oauthToken": {"serviceAccountEmail": token["service_account_email"], "scope": token["scope"]},
+        },
+    }
 
 
 def _cluster(state: State) -> State:

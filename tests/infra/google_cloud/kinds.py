@@ -46,6 +46,10 @@ _MEMBER = "{member}"
 
 KINDS = {
     "google_billing_budget": Kind("billingAccounts/{billing_account}/budgets/{display_name}", frozenset({"amount"})),
+    "google_cloud_scheduler_job": Kind(
+        "projects/{project}/locations/{region}/jobs/{name}",
+        frozenset({"description", "http_target", "paused", "retry_config", "schedule", "time_zone"}),
+    ),
     "google_compute_firewall": Kind(
         "projects/{project}/global/firewalls/{name}",
         frozenset({"allow", "description", "source_ranges", "source_service_accounts", "target_service_accounts"}),
@@ -113,6 +117,13 @@ KINDS = {
         "/providers/{workload_identity_pool_provider_id}",
         frozenset({"attribute_condition", "attribute_mapping", "description", "disabled", "display_name", "oidc"}),
         refers=(("google_iam_workload_identity_pool", _of("workload_identity_pool_id")),),
+    ),
+    "google_monitoring_alert_policy": Kind(
+        "projects/{project}/alertPolicies/{display_name}",
+        frozenset({"conditions", "documentation", "enabled", "notification_channels", "severity", "user_labels"}),
+        refers=(
+            ("google_monitoring_notification_channel", lambda state: list(state.get("notification_channels") or [])),
+        ),
     ),
     "google_monitoring_notification_channel": Kind("projects/{project}/notificationChannels/{display_name}"),
     "google_project_iam_custom_role": Kind(

@@ -23,7 +23,7 @@ NUMBER = "123456789012"
 
 _NAMED_BY_PATH = (
     "google_project_iam_custom_role", "google_dataproc_autoscaling_policy", "google_monitoring_notification_channel",
-    "google_iam_workload_identity_pool", "google_iam_workload_identity_pool_provider",
+    "google_iam_workload_identity_pool", "google_iam_workload_identity_pool_provider", "google_monitoring_alert_policy",
 )  # fmt: skip
 """Types whose attribute `name` is their path."""
 

@@ -28,12 +28,13 @@ from cloudlstm.market.store.version import Store
 from cloudlstm.models import exogenous_rows, ledger, registry
 from cloudlstm.models.creating import checked, create
 from cloudlstm.models.day import run_day
-from cloudlstm.models.documents import Day, OtherRecipe, Policy
+from cloudlstm.models.documents import Day
 from cloudlstm.models.drift import DriftReference, make_reference
 from cloudlstm.models.forecasts import Forecaster
 from cloudlstm.models.making import watched
 from cloudlstm.models.networks import Networks
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.policy import OtherRecipe, Policy
 from cloudlstm.models.tail import Tail
 from cloudlstm.runs.paths import RunPaths
 from models.daily.recorded import CALENDAR, END, FIRST_DAY, START, WINDOW, evenings, objects, write_market

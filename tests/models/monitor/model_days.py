@@ -17,12 +17,11 @@ from cloudlstm.models.documents import (
     Due,
     Judged,
     Move,
-    OtherRecipe,
     Outcome,
-    Policy,
     Recipe,
     Version,
 )
+from cloudlstm.models.policy import OtherRecipe, Policy
 
 NAIVE_LOSS = 4e-4
 TICKERS = ("AAPL", "KO", "MSFT", "NVDA", "XOM", "IBM")

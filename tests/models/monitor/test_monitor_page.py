@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cloudlstm.models.documents import Decided, Move
+from cloudlstm.models.documents import Decided, Due, Move, OverBudget
 from cloudlstm.models.monitor.charts import draw_all
 from cloudlstm.models.monitor.corrections import counts
 from cloudlstm.models.monitor.history import History
@@ -174,6 +174,15 @@ def test_missed_and_refused_days_are_in_the_table_of_days() -> None:
     assert len(rows) == 30
     dates = list(rows)
     assert dates == sorted(dates, reverse=True)
+
+
+def test_a_training_that_was_refused_for_its_cost_is_in_the_table_of_days() -> None:
+    model = make_model(21)
+    refused = OverBudget(Due("cold", "", "core-c", None, "an alarm"), 1.5, 0.25, "core-c may cost 1.50 USD")
+    day = replace(model.days[-1], due=(), over_budget=(refused,))
+    found = html_of(replace(model, days=[*model.days[:-1], day]))
+    rows = {row[0]: row for row in rows_of(found, "The last 30 days")}
+    assert rows[day.date][5] == "cold refused: $1.50 of $0.25"
 
 
 def test_time_and_cost_are_summed_and_a_missing_cost_is_a_dash(model: Model, page: str) -> None:

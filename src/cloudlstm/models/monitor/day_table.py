@@ -39,7 +39,10 @@ def _day_row(day: Day, usage: Usage) -> Row:
     if day.status != "done":
         texts.insert(0, joined(day.reasons))
     outcomes = ", ".join(f"{each.session[5:]}: {count(each.tickers)}" for each in day.outcomes)
-    due = ", ".join(f"{each.kind} {each.recipe}".strip() for each in day.due)
+    due = ", ".join(
+        [*(f"{each.kind} {each.recipe}".strip() for each in day.due),
+         *(f"{each.due.name} refused: {dollars(each.usd)} of {dollars(each.left)}" for each in day.over_budget)]
+    )  # fmt: skip
     return Row(
         (
             day.date, day.status, day.session or DASH, outcomes or DASH, "; ".join(texts) or DASH, due or DASH,

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cloudlstm.models.documents import Day, Policy, Recipe
+from cloudlstm.models.documents import Day, Recipe
 from cloudlstm.models.monitor.history import INSIDE_ONE_SD, TRAILING_SESSIONS, History
 from cloudlstm.models.monitor.words import BASES, joined
+from cloudlstm.models.policy import Policy
 from cloudlstm.text.numbers import DASH, count, counted, percent, signed_percent
 
 _HEADLINE_REASONS = 400

@@ -43,6 +43,18 @@ _MAX_ARCHIVES = 4
 _LAYOUT = ".layout-"
 
 
+def key_of(python: str, architecture: str, name: str = ARCHIVE) -> str:
+    """Returns the hash of what an archive is made of: equal keys mean equal packages."""
+    requirements = asset("requirements", REQUIREMENTS[name])
+    inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
+
+
+def is_built(python: str, architecture: str, name: str = ARCHIVE) -> bool:
+    """True if this machine has the archive."""
+    return (user_cache("dependencies") / key_of(python, architecture, name) / name).exists()
+
+
 def dependencies(python: str, architecture: str, name: str = ARCHIVE) -> Path:
     """Returns the archive for nodes with this Python ("3.11") and processor ("x86_64", "aarch64"); builds it once.
 
@@ -56,10 +68,8 @@ def dependencies(python: str, architecture: str, name: str = ARCHIVE) -> Path:
         StorageFullError: the disk is full.
     """
     requirements = asset("requirements", REQUIREMENTS[name])
-    inputs = [_FORMAT, python, architecture, _EXCLUDED.pattern, requirements.read_text()]
-    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     folder = user_cache("dependencies")
-    path = folder / key / name
+    path = folder / key_of(python, architecture, name) / name
     if path.exists():
         os.utime(path.parent)
         return path

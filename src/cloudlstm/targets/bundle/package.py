@@ -3,8 +3,10 @@
 Unchanged parts are not uploaded again.
 
 The URI of each part has the sha256 of its content: <bucket>/code/<sha256>/<file name>. So an existing object is
-the right one, and machines verify what they download. The wheelhouse has gigabytes, and a launcher that never built it
-does not know its hash: the object <bucket>/code/wheelhouses/<hash of its inputs>.json, written after it, says it.
+the right one, and machines verify what they download. The wheelhouse and the dependencies are large, and a launcher
+that never built them does not know their hashes: <bucket>/code/wheelhouses/<hash of its inputs>.json and
+<bucket>/code/dependencies/<hash of their inputs>.json, written after them, say them. So a machine without pip can
+submit.
 """
 
 from __future__ import annotations
@@ -25,14 +27,19 @@ from cloudlstm.runs.paths import join
 from cloudlstm.storage.local import disk_errors
 from cloudlstm.targets.base import Request, fill_placeholders
 from cloudlstm.targets.bundle import wheelhouse
-from cloudlstm.targets.bundle.archive import OWN, asset, pack_own, write_zip
-from cloudlstm.targets.bundle.dependencies import STREAM_ARCHIVE, dependencies
+from cloudlstm.targets.bundle.archive import OWN, asset, pack_own, write_entries, write_zip
+from cloudlstm.targets.bundle.dependencies import ARCHIVE, STREAM_ARCHIVE, dependencies, is_built, key_of
 from cloudlstm.targets.bundle.wheelhouse import Built, Report, Wheelhouse
 
 PACKAGE = "cloudlstm.zip"
+LAUNCHER_PACKAGE = "launcher.zip"
 
 _KINDS = ("uri", "sha256")
-_ASSETS = ("_assets",)
+_PACKAGE = Path(cloudlstm.__file__).resolve().parent
+_ASSETS = "_assets"
+_REQUIREMENTS = (
+    "launcher.txt", "spark.txt", "trainer-cpu.txt", "trainer-cuda.txt", "trainer-python.json", "uv.txt"
+)  # fmt: skip
 _SHA256 = re.compile("[0-9a-f]{64}")
 _GB = 1e9
 
@@ -59,7 +66,7 @@ class Bundle:
         bucket_uri: The bucket.
         python: Minor version of the interpreter on Spark nodes, and of that in the wheelhouse.
         architecture: Processor of Spark nodes, as in wheel tags.
-        accelerator: Accelerator of trainers: "cpu" or "cuda".
+        accelerator: Accelerator of trainers, "cpu" or "cuda"; or wheelhouse.LAUNCHER, for machines that only launch.
     """
 
     def __init__(self, bucket_uri: str, *, python: str, architecture: str, accelerator: str) -> None:
@@ -74,15 +81,15 @@ class Bundle:
         return sum(part.sent_bytes for part in self._parts.values())
 
     def __getitem__(self, name: str) -> Part:
-        """Returns the part "package", "dependencies", "stream-dependencies" or "wheelhouse", or the script of a job."""
+        """Returns "package", "launcher", "dependencies", "stream-dependencies", "wheelhouse", or the script of a job."""
         if name not in self._parts:
-            if name == "package":
+            if name in _PACKERS:
                 with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
-                    self._parts[name] = self._send(pack(Path(folder)))
+                    self._parts[name] = self._send(_PACKERS[name](Path(folder)))
             elif name == "dependencies":
-                self._parts[name] = self._send(dependencies(self._python, self._architecture))
+                self._parts[name] = self._dependencies(ARCHIVE)
             elif name == "stream-dependencies":
-                self._parts[name] = self._send(dependencies(self._python, self._architecture, STREAM_ARCHIVE))
+                self._parts[name] = self._dependencies(STREAM_ARCHIVE)
             elif name == "wheelhouse":
                 self.send_wheelhouse()
             else:
@@ -136,6 +143,22 @@ class Bundle:
         if said != known:
             storage.write_json(pointer, asdict(known))
 
+    def _dependencies(self, name: str) -> Part:
+        """Sends an archive of dependencies, unless this machine never built it and the bucket has it."""
+        chosen = self._python, self._architecture, name
+        pointer = join(self._bucket_uri, "code", "dependencies", f"{key_of(*chosen)}.json")
+        said = _read_pointer(pointer)
+        if said and not is_built(*chosen):
+            uri = join(self._bucket_uri, "code", said.sha256, name)
+            if _size(uri) == said.size_bytes:
+                return Part(uri, said.sha256, 0)
+        path = dependencies(*chosen)
+        part = self._send(path)
+        known = Built(part.sha256, path.stat().st_size)
+        if said != known:
+            storage.write_json(pointer, asdict(known))
+        return part
+
     def _wheelhouse_uri(self, built: Built) -> str:
         return join(self._bucket_uri, "code", built.sha256, wheelhouse.ARCHIVE)
 
@@ -184,13 +207,35 @@ def _size(uri: str) -> int:
 
 def pack(folder: Path) -> Path:
     """Writes the package without its assets as an archive for PYTHONPATH into `folder`."""
-    package = Path(cloudlstm.__file__).resolve().parent
-    files = [
-        path
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(package).parts[0] not in _ASSETS
-    ]
     path = folder / PACKAGE
     with disk_errors(f"write {path}"), path.open("wb") as file:
-        write_zip(file, package.parent, files, compress=False)  # so that the bytes do not depend on zlib
+        # Not compressed, so that the bytes do not depend on zlib.
+        write_zip(file, _PACKAGE.parent, _sources(), compress=False)
     return path
+
+
+def pack_launcher(folder: Path) -> Path:
+    """Writes the package with the assets of a submit as an archive to be unpacked, into `folder`.
+
+    What is unpacked packs to the same bytes as here (`pack`), so a launcher finds its bundle in the bucket.
+    """
+    entries = [(path.relative_to(_PACKAGE.parent).as_posix(), path) for path in _sources()]
+    entries += [(f"{_PACKAGE.name}/{_ASSETS}/jobs/{path.name}", path) for path in asset("jobs").glob("*.py")]
+    for name in _REQUIREMENTS:
+        entries.append((f"{_PACKAGE.name}/{_ASSETS}/requirements/{name}", asset("requirements", name)))
+    path = folder / LAUNCHER_PACKAGE
+    with disk_errors(f"write {path}"), path.open("wb") as file:
+        write_entries(file, ((name, each.read_bytes()) for name, each in sorted(entries)))
+    return path
+
+
+def _sources() -> list[Path]:
+    """The files of the package, without caches and assets."""
+    return [
+        path
+        for path in _PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(_PACKAGE).parts[0] != _ASSETS
+    ]
+
+
+_PACKERS = {"package": pack, "launcher": pack_launcher}

@@ -1,4 +1,4 @@
-"""The wheelhouse: what trainers need to make their environment without package index, as one archive.
+"""The wheelhouse: what trainers, or launchers, need to make their environment without package index, as one archive.
 
 It holds a relocatable Python, uv, and the pinned wheels of the trainers' packages:
 
@@ -35,6 +35,8 @@ from cloudlstm.targets.bundle.archive import asset, last_used, remove_abandoned
 from cloudlstm.targets.bundle.pip import run_pip
 
 ARCHIVE = "wheelhouse.tar"
+LAUNCHER = "launcher"
+"""The kind of machines that come by a schedule."""
 PYTHON_ARCHIVE = "CLOUDLSTM_PYTHON_ARCHIVE"
 """Variable with the URL of the archive of Python. `#sha256=…` at its end replaces the pinned hash."""
 
@@ -79,11 +81,11 @@ def python_builds() -> dict[str, dict[str, str]]:
 
 
 class Wheelhouse:
-    """The wheelhouse for one kind of trainers.
+    """The wheelhouse for one kind of machines.
 
     Args:
         python: Minor version of their Python.
-        accelerator: Their accelerator: "cpu" or "cuda".
+        accelerator: The accelerator of trainers, "cpu" or "cuda"; LAUNCHER for machines that launch and do not train.
 
     Raises:
         MachineError: there is no archive of this Python.
@@ -98,7 +100,8 @@ class Wheelhouse:
             )
         self._python = python
         self._url, self._sha256 = _source(builds[python])
-        self._requirements = asset("requirements", f"trainer-{accelerator}.txt")
+        name = LAUNCHER if accelerator == LAUNCHER else f"trainer-{accelerator}"
+        self._requirements = asset("requirements", f"{name}.txt")
         self._installer = asset("requirements", _INSTALLER)
         texts = [path.read_text() for path in (self._requirements, self._installer)]
         inputs = [_FORMAT, python, self._sha256, _ARCHITECTURE, *texts]

@@ -1,0 +1,93 @@
+# The alarms of scheduled models. The provider is a mock: no account, no network, no emulator.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+run "without_a_schedule_nothing_is_made" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"] }
+  }
+
+  assert {
+    condition     = length(aws_sns_topic.alarms) + length(aws_sns_topic_subscription.alarms) + length(aws_cloudwatch_metric_alarm.absent) + length(aws_cloudwatch_metric_alarm.warning) == 0
+    error_message = "Without a schedule there are no figures, and absence would alarm for ever."
+  }
+}
+
+run "each_model_is_watched" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 1-5", time_zone = "America/New_York", models = ["core6", "small"], max_usd = 20 }
+    alarms   = { emails = ["a@example.org", "b@example.org"] }
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.absent) == ["core6", "small"] && length(aws_cloudwatch_metric_alarm.warning) == 10
+    error_message = "Each model has an alarm on absence and five on figures."
+  }
+  assert {
+    condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.absent :
+      alarm.treat_missing_data == "breaching" && alarm.period * alarm.evaluation_periods == 75 * 3600
+      && alarm.datapoints_to_alarm == alarm.evaluation_periods && alarm.metric_name == "up_to_date"
+    ])
+    error_message = "Absence alarms after a weekend and two hours, on weekdays."
+  }
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.warning : alarm.treat_missing_data == "ignore"])
+    error_message = "A warning stays until the next day's figure."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.warning["core6-cost"].threshold == 16 && aws_cloudwatch_metric_alarm.warning["core6-refused"].dimensions == tomap({ Target = "cloudlstm", Model = "core6" })
+    error_message = "A warning has the dimensions of its model, and cost warns at 80 %."
+  }
+  assert {
+    condition     = keys(aws_sns_topic_subscription.alarms) == ["a@example.org", "b@example.org"] && length(aws_sns_topic_policy.alarms) == 1
+    error_message = "Each address gets the mails."
+  }
+}
+
+run "every_day_of_the_week" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 27 && length(aws_cloudwatch_metric_alarm.warning) == 4
+    error_message = "A day and its longest hour; without a limit there is no warning about cost."
+  }
+  assert {
+    condition     = length(aws_sns_topic.alarms) == 1 && length(aws_sns_topic_subscription.alarms) == 0
+    error_message = "Without addresses there are alarms, and nobody gets a mail."
+  }
+}
+
+run "other_hours" {
+  command = plan
+
+  variables {
+    schedule = { time = "0 18 * * 1", time_zone = "UTC", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"], absent_hours = 168 }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 168
+    error_message = "absent_hours counts."
+  }
+}
+
+run "wrong_alarms" {
+  command = plan
+
+  variables {
+    alarms = { emails = [], absent_hours = 1.5 }
+  }
+
+  expect_failures = [var.alarms]
+}

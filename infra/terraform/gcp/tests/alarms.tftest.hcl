@@ -1,0 +1,80 @@
+# The alarms of scheduled models. The provider is a mock: no account, no network, no emulator.
+
+mock_provider "google" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+mock_provider "time" {
+  override_during = plan
+}
+
+variables {
+  project = "my-project"
+}
+
+run "without_a_schedule_nothing_is_made" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"] }
+  }
+
+  assert {
+    condition     = length(google_monitoring_notification_channel.alarms) + length(google_monitoring_alert_policy.absent) + length(google_monitoring_alert_policy.warning) == 0
+    error_message = "Without a schedule there are no figures, and absence would alarm for ever."
+  }
+}
+
+run "each_model_is_watched" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 1-5", time_zone = "America/New_York", models = ["core6", "small"], max_usd = 20 }
+    alarms   = { emails = ["a@example.org", "b@example.org"] }
+  }
+
+  assert {
+    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["cost", "failed", "late", "over-budget", "refused"]
+    error_message = "Each model has a policy on absence; one on each figure watches all models."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query == "absent_over_time(custom_googleapis_com:cloudlstm_up_to_date{monitored_resource=\"generic_task\",target=\"cloudlstm\",model=\"core6\"}[75h])"
+    error_message = "Absence alarms after a weekend and two hours, on weekdays."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.warning["cost"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_usd_month{monitored_resource=\"generic_task\",target=\"cloudlstm\"}[168h]) >= 16"
+    error_message = "Cost warns at 80 %, for every model of this target."
+  }
+  assert {
+    condition     = alltrue([for policy in merge(google_monitoring_alert_policy.absent, google_monitoring_alert_policy.warning) : length(policy.notification_channels) == 2 && policy.conditions[0].condition_prometheus_query_language[0].disable_metric_validation])
+    error_message = "Each address gets the mails, and an apply does not wait for the first figure."
+  }
+}
+
+run "every_day_of_the_week" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 4
+    error_message = "A day and its longest hour; without a limit there is no warning about cost."
+  }
+  assert {
+    condition     = length(google_monitoring_notification_channel.alarms) == 0
+    error_message = "Without addresses there are alarms, and nobody gets a mail."
+  }
+}
+
+run "wrong_alarms" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org", "a@example.org"], absent_hours = 169 }
+  }
+
+  expect_failures = [var.alarms]
+}

@@ -1,0 +1,166 @@
+"""What a launcher does that has come by a target's schedule: the day of each model, one after the other.
+
+jobs/launch.py calls `main` on the machine. A model that fails does not stop the others. Each day is `cloudlstm daily`
+in a process of its own, as a user would call it, so it does nothing if it was done before. In the end one object tells
+exit status and last lines of each model (`targets.schedule.Launch`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from zoneinfo import ZoneInfo
+
+from cloudlstm import __version__, storage
+from cloudlstm.costs.prices import prices
+from cloudlstm.errors import RunBusyError, TargetError
+from cloudlstm.runs.paths import join
+from cloudlstm.targets.cloud import root_of
+from cloudlstm.targets.document import TargetConfig, load
+from cloudlstm.targets.lease import Lease
+from cloudlstm.targets.schedule import NOW, Launch, ModelDay, assignment_uri, coordinates, record, schedule_of
+from cloudlstm.workers.child_environment import child_environment
+
+_MARGIN_S = 900.0
+"""Time before the machine's deadline in which the days are ended and the record is written."""
+_WAIT_S = 600.0
+"""How long another launcher is waited for. One that was killed is known to be dead after two minutes."""
+_LOOK_S = 2.0
+_STOP_S = 60.0
+_LOG_BYTES = 16_384
+_DISK_GIB = 30
+"""The disk of a launcher in infra/terraform."""
+
+
+def main() -> int:
+    """Does the work of the machine that the environment describes; returns the exit status of the job.
+
+    0: the record is written, whatever became of the models, or another launcher does the work. An error that a second
+    try may mend is raised.
+    """
+    began = time.monotonic()
+    environment = os.environ
+    place = join(environment["CLOUDLSTM_BUCKET_URI"], "trainers", environment["CLOUDLSTM_GROUP"], "assignment.json")
+    config = load(str(storage.read_json(place)["target"]))
+    if place != assignment_uri(config):
+        raise TargetError(f"{place} names a target whose launchers are assigned at {assignment_uri(config)}")
+    limit = began + schedule_of(config).max_hours * 3600 - _MARGIN_S
+    lease = Lease(coordinates(config), join(root_of(config), "schedule", secrets.token_hex(8)), lambda _: False)
+    try:
+        _take(lease)
+    except RunBusyError as error:
+        sys.stderr.write(f"{error}\n")
+        return 0
+    try:
+        uri = do_days(config, lambda name, words: run_day(name, words, limit - time.monotonic()), environment)
+    finally:
+        lease.release()
+    sys.stderr.write(f"wrote {uri}\n")
+    return 0
+
+
+def do_days(
+    config: TargetConfig, day: Callable[[str, list[str]], ModelDay], environment: Mapping[str, str] = os.environ
+) -> str:
+    """Does the day of each model of the schedule, and writes the record.
+
+    Args:
+        config: The target.
+        day: Does the day of a model, by the flags of `cloudlstm daily`.
+        environment: The environment of this machine.
+
+    Returns:
+        The URI of the record.
+    """
+    schedule = schedule_of(config)
+    began = dt.datetime.now(dt.UTC)
+    flags = [f"--target={schedule.target}", "--wait", *_limits(config)]
+    acted = began
+    if now := environment.get(NOW):
+        acted = dt.datetime.fromisoformat(now).astimezone(dt.UTC)
+        flags.append(f"--now={acted:%Y-%m-%dT%H:%M:%S}")
+    done = []
+    for name in schedule.models:
+        done.append(day(name, flags))
+        sys.stderr.write(f"{name}: {done[-1].word} after {done[-1].seconds:.0f} s\n{done[-1].log}\n")
+    launch = Launch(
+        began=_iso(began),
+        ended=_iso(dt.datetime.now(dt.UTC)),
+        acted=_iso(acted),
+        version=__version__,
+        address=environment.get("CLOUDLSTM_ADDRESS", ""),
+        models=tuple(done),
+    )
+    return record(root_of(config), acted.astimezone(ZoneInfo(schedule.time_zone)).date().isoformat(), launch)
+
+
+def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
+    """Runs `cloudlstm daily` for a model in a process of its own.
+
+    Args:
+        name: The model.
+        flags: The flags of the command.
+        seconds: After this time it is ended: first as by Ctrl-C, so that it cancels its jobs, then killed.
+    """
+    began = time.monotonic()
+    if seconds <= 0:
+        return ModelDay(name, None, 0.0, "there was no time left before the deadline of the machine")
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cloudlstm", "daily", name, *flags],
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        status: int | None
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        finally:
+            if process.poll() is None:  # this process is being ended
+                process.terminate()
+        size = output.seek(0, os.SEEK_END)
+        output.seek(max(size - _LOG_BYTES, 0))
+        log = output.read().decode(errors="replace").strip()
+    return ModelDay(name, status, round(time.monotonic() - began, 1), log)
+
+
+def _limits(config: TargetConfig) -> list[str]:
+    """The flags of the schedule's limit of a month, towards which this machine counts as well."""
+    schedule = schedule_of(config)
+    if schedule.max_usd is None:
+        return []
+    price = prices(config.cloud).trainer(schedule.machine, "none", _DISK_GIB, spot=False)
+    own = [] if price is None else [f"--launcher-usd-per-hour={price:.4f}"]
+    return [f"--max-usd-month={schedule.max_usd:g}", *own]
+
+
+def _take(lease: Lease) -> None:
+    """Takes the lease of the launchers; waits while another one has it.
+
+    Raises:
+        RunBusyError: another one still works.
+    """
+    give_up = time.monotonic() + _WAIT_S
+    while holder := lease.take():
+        if time.monotonic() > give_up:
+            raise RunBusyError(f"another launcher is at work: {holder}", hint="it does the days of all models")
+        time.sleep(_LOOK_S)
+
+
+def _iso(when: dt.datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")

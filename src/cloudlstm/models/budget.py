@@ -1,0 +1,201 @@
+"""The monthly limit of a model in USD: what its trainings have cost, and which of those that are due it still pays.
+
+Forecasts need no machine besides the launcher, so a limit never stops them. A training is refused if the rest of the
+month's limit does not pay it at the prices of the dearest machines. One that is not refused gets limits of its own, so
+that it cannot cost more than that rest.
+
+A month is that of the day's date. What a training has cost is read from the records of its run; the usage object of a
+day keeps a copy, which stays if the run is deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cloudlstm import storage
+from cloudlstm.config import RunConfig
+from cloudlstm.costs.usage import cost, read_usage
+from cloudlstm.errors import BudgetError, ObjectNotFoundError
+from cloudlstm.models import registry
+from cloudlstm.models.documents import Due, OverBudget
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.paths import RunPaths
+from cloudlstm.workers.deadline import TARGET_HOURS
+
+_DAYS = 62
+"""Days that are read: those of a month, and of the month before, whose trainings may go on in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a training may cost by list prices: the dearest machines, on demand.
+
+    Attributes:
+        spark_usd: The Spark cluster while it works for the training.
+        spark_rate: The cluster at its largest size an hour.
+        trainers_usd: The trainers.
+        other_usd: The cluster while it is idle after the training, and the way to the internet.
+        before_usd: What trainers of the same run have cost before, at most.
+        unknown: Machine types that are not in the table of prices.
+    """
+
+    spark_usd: float
+    spark_rate: float
+    trainers_usd: float
+    other_usd: float = 0.0
+    before_usd: float = 0.0
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def usd(self) -> float:
+        """The whole cost."""
+        return self.spark_usd + self.trainers_usd + self.other_usd
+
+
+PriceOf = Callable[[Due, str, str], Price]
+"""Training, date of its day, and URI of the manifest of the bars -> what it may cost."""
+
+
+class Budget:
+    """The limit of a model for the month of one day.
+
+    Args:
+        paths: The model.
+        date: The day.
+        limit: USD a month.
+        price: The price of a training; None where trainings cost nothing.
+    """
+
+    def __init__(self, paths: ModelPaths, date: str, limit: float, price: PriceOf) -> None:
+        self._paths, self._price, self.limit, self._month = paths, price, limit, date[:7]
+
+    @cached_property
+    def left(self) -> float:
+        """What is left of the limit; below 0 if more was spent."""
+        return self.limit - spent(self._paths, self._month)
+
+    def choose(self, trainings: Sequence[Due], date: str, manifest: str) -> tuple[list[Due], list[OverBudget]]:
+        """Returns those of a day's trainings that the rest pays, in their order, and the others.
+
+        Args:
+            trainings: The trainings that are due.
+            date: The day.
+            manifest: URI of the manifest of its bars.
+        """
+        paid: list[Due] = []
+        over: list[OverBudget] = []
+        left = self.left if trainings else 0.0
+        for due in trainings:
+            price = self._price(due, date, manifest)
+            if why := self._refusal(due, price, left):
+                over.append(OverBudget(due, price.usd, max(left, 0.0), why))
+            else:
+                paid.append(due)
+                left -= price.usd
+        return paid, over
+
+    def limited(self, config: RunConfig, due: Due, date: str, manifest: str) -> RunConfig:
+        """Returns the settings of a training with limits that the rest of the month pays.
+
+        What the training is not expected to need is divided evenly between its two jobs.
+
+        Raises:
+            BudgetError: The rest does not pay it.
+        """
+        price = self._price(due, date, manifest)
+        if why := self._refusal(due, price, self.left):
+            raise BudgetError(why, hint=f"next month, or a higher max_usd_month: {_COMMAND}")
+        spare = (self.left - price.usd) / 2
+        hours = min(config.spark.max_hours or TARGET_HOURS, (price.spark_usd + spare) / price.spark_rate)
+        trainers_usd = price.before_usd + price.trainers_usd + spare
+        most = min(config.trainers.max_usd or trainers_usd, trainers_usd)
+        return config.model_copy(
+            update={
+                "spark": config.spark.model_copy(update={"max_hours": hours}),
+                "trainers": config.trainers.model_copy(update={"max_usd": most}),
+            }
+        )
+
+    def _refusal(self, due: Due, price: Price, left: float) -> str:
+        """Why a training is refused; empty if it is not."""
+        if price.unknown:
+            return f"the price of {', '.join(price.unknown)} is not in the table, so no limit of {due.run} can be kept"
+        if price.usd <= left:
+            return ""
+        return (
+            f"{due.run} may cost {price.usd:.2f} USD, and {max(left, 0.0):.2f} of {self.limit:.2f} USD are left for "
+            f"{self._month}"
+        )
+
+
+_COMMAND = "cloudlstm daily NAME --max-usd-month=USD"
+
+
+def spent(paths: ModelPaths, month: str) -> float:
+    """USD that a model has cost in a month, such as "2026-11": trainings, and the launcher if its price is known.
+
+    What a run has cost so far and no earlier month has counted is counted in this month.
+    """
+    dates = [date for date in registry.day_dates(paths) if date[:7] <= month][-_DAYS:]
+    total = 0.0
+    runs: set[str] = set()
+    latest: dict[str, float] = {}
+    earlier: dict[str, float] = {}
+    for date in dates:
+        used = usage_of(paths, date)
+        for run, usd in used.get("trainings", {}).items():
+            latest[run] = max(latest.get(run, 0.0), float(usd))
+            if date[:7] < month:
+                earlier[run] = latest[run]
+        runs.update(due.run for due in registry.day_of(paths, date).due)
+        if date[:7] == month:
+            total += float(used.get("launcher_usd") or 0.0)
+    for run in runs | set(latest):
+        known = max(cost_of_run(paths, run), latest.get(run, 0.0))
+        total += known - earlier.get(run, 0.0)
+    return total
+
+
+def cost_of_run(paths: ModelPaths, run: str) -> float:
+    """USD that the machines of all attempts of a run have cost; 0 for a run of this machine, or that was deleted."""
+    return cost(read_usage(RunPaths.of(paths.root, run)))
+
+
+def usage_of(paths: ModelPaths, date: str) -> dict[str, Any]:
+    """The usage object of a day; empty if there is none."""
+    try:
+        found: dict[str, Any] = storage.read_json(paths.usage(date))
+    except ObjectNotFoundError:
+        return {}
+    return found
+
+
+def note_usage(
+    paths: ModelPaths, date: str, *, seconds: float, launcher_usd: float | None, trained: Sequence[str]
+) -> dict[str, Any]:
+    """Adds the work of one command to the usage object of a day, and returns the object.
+
+    Args:
+        paths: The model.
+        date: The day.
+        seconds: Time of the command.
+        launcher_usd: Price of its machine for this time; None if it is not known.
+        trained: The runs that it has trained, or tried to.
+    """
+    used = usage_of(paths, date)
+    trainings = used.get("trainings", {}) | {run: cost_of_run(paths, run) for run in trained}
+    launcher = used.get("launcher_usd")
+    if launcher_usd is not None:
+        launcher = (launcher or 0.0) + launcher_usd
+    known = [value for value in (launcher, *trainings.values()) if value is not None]
+    document = {
+        "seconds": used.get("seconds", round(seconds, 3)),
+        "launcher_usd": launcher,
+        "trainings": trainings,
+        "usd": sum(known) if known else None,
+    }
+    storage.write_json(paths.usage(date), document)
+    return document

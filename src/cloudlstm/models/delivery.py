@@ -1,0 +1,173 @@
+"""Delivers the champion's newest forecasts to those who read them: latest.json, and a Parquet file that it names.
+
+`python -m cloudlstm.models.delivery` prints the JSON schema of latest.json.
+
+Both are made from what the store has: the newest day and the newest record of the ledger. So the same state gives the
+same bytes, whenever they are written. The Parquet file is named by its content and written first, and latest.json is
+replaced in one write. So a reader of latest.json finds exactly the forecasts that it describes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from cloudlstm import storage
+from cloudlstm.config import parse
+from cloudlstm.evaluation.rows import Row
+from cloudlstm.market.calendar import sessions_after, to_date, to_days
+from cloudlstm.models import ledger, registry
+from cloudlstm.models.documents import Status
+from cloudlstm.models.ledger_chain import digest
+from cloudlstm.models.paths import ModelPaths
+from cloudlstm.report.schema import print_schema, schema_of
+
+SCHEMA_VERSION = 1
+
+DELIVERED = pa.schema(
+    [
+        ("ticker", pa.string()),
+        ("origin_date", pa.date32()),
+        ("last_close", pa.float64()),
+        ("forecast_return", pa.float64()),
+        ("forecast_close", pa.float64()),
+        ("return_sd", pa.float64()),
+    ]
+)
+"""Columns of the Parquet file; docs/delivery.md says what they mean."""
+
+
+class Delivered(Row):
+    """The forecasts that latest.json describes."""
+
+    session: str = Field(description="The session that is forecast; the forecasts were made before it opened")
+    version: int = Field(description="The version that served when they were made")
+    made_at: str = Field(description="UTC, ISO 8601")
+    opens_at: str = Field(description="When the session opens; UTC, ISO 8601")
+    horizon_bars: int = Field(description="Bars from the last close to the forecast close")
+    forecasts: int = Field(ge=0, description="Rows of the Parquet file; one ticker each")
+    parquet: str = Field(description="Name of the Parquet file, relative to latest.json")
+    sha256: str = Field(description="Of the Parquet file, hexadecimal")
+    record: str = Field(description="Digest of the record in the ledger, as `cloudlstm daily` prints it")
+
+
+class Latest(Row):
+    """latest.json."""
+
+    schema_version: Literal[1]
+    model: str
+    day: str = Field(description="The newest day of the model: the session of its newest bars")
+    status: Status = Field(description="Of that day; `refused` and `late`: it made no forecasts")
+    reasons: tuple[str, ...] = Field(description="Why that day was refused or late")
+    current: bool = Field(description="True if that day made the forecasts below; false: they are older")
+    newest: Delivered | None = Field(description="The newest forecasts; null if the model has never made any")
+
+
+def deliver(paths: ModelPaths) -> Latest:
+    """Writes latest.json and its Parquet file for the newest day of a model, and returns the document.
+
+    Raises:
+        CorruptObjectError: The forecasts are not those that the ledger has recorded.
+    """
+    latest, data = content(paths)
+    if latest.newest is not None:
+        uri = paths.delivered(latest.newest.session, latest.newest.sha256)
+        if not storage.exists(uri):
+            storage.write(uri, data)
+    document = to_json(latest)
+    if not storage.exists(paths.latest) or storage.read(paths.latest) != document:
+        storage.write(paths.latest, document)
+    return latest
+
+
+def content(paths: ModelPaths) -> tuple[Latest, bytes]:
+    """What latest.json says after the newest day, and the bytes of its Parquet file; those are empty without forecasts.
+
+    A record that a later day has written before it was killed does not count: that day has no document yet.
+    """
+    day = registry.day_of(paths, registry.day_dates(paths)[-1])
+    config = parse(dict(registry.recipe_of(paths).config))
+    today = to_days(dt.date.fromisoformat(day.date))
+    following = to_date(int(sessions_after(config.market.calendar, np.array([today], np.int32))[0])).isoformat()
+    sessions = [each for each in ledger.sessions_of(paths) if each <= following]
+    newest, data = None, b""
+    if sessions:
+        record = ledger.record_of(paths, sessions[-1])
+        table = ledger.forecasts_of(paths, record)
+        own = table.filter(pc.equal(table["version"], int(record.version)))
+        data = _parquet(own, {"model": paths.name, "session": record.date, "record": digest(record)})
+        sha256 = hashlib.sha256(data).hexdigest()
+        newest = Delivered(
+            session=record.date,
+            version=int(record.version),
+            made_at=_utc(record.made_at),
+            opens_at=_utc(record.session_opens_at),
+            horizon_bars=config.dataset.horizon_bars,
+            forecasts=own.num_rows,
+            parquet=paths.delivered(record.date, sha256).removeprefix(paths.uri + "/"),
+            sha256=sha256,
+            record=digest(record),
+        )
+    latest = Latest(
+        schema_version=SCHEMA_VERSION,
+        model=paths.name,
+        day=day.date,
+        status=day.status,
+        reasons=day.reasons,
+        current=newest is not None and newest.record == day.record,
+        newest=newest,
+    )
+    return latest, data
+
+
+def problems(paths: ModelPaths) -> list[str]:
+    """What is wrong with the delivered objects, as sentences; none if nothing was delivered yet."""
+    if not storage.exists(paths.latest):
+        return []
+    latest, data = content(paths)
+    wrong = []
+    if storage.read(paths.latest) != to_json(latest):
+        wrong.append(f"latest.json is not that of the day {latest.day}: cloudlstm daily {paths.name} writes it again")
+    if latest.newest is not None:
+        uri = paths.delivered(latest.newest.session, latest.newest.sha256)
+        if not storage.exists(uri):
+            wrong.append(f"{latest.newest.parquet} is missing")
+        elif storage.read(uri) != data:
+            wrong.append(f"{latest.newest.parquet} was changed")
+    return wrong
+
+
+def to_json(latest: Latest) -> bytes:
+    """The bytes of latest.json, with sorted keys."""
+    return (json.dumps(latest.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of latest.json."""
+    return schema_of(Latest, "latest", SCHEMA_VERSION)
+
+
+def _parquet(own: pa.Table, metadata: dict[str, str]) -> bytes:
+    """The file of one version's forecasts; its metadata name the record, so that it can be read without latest.json."""
+    closes = pc.multiply(own["last_close"], pc.exp(own["forecast_return"]))
+    table = own.append_column("forecast_close", closes).select(DELIVERED.names).cast(DELIVERED)
+    file = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
+    return file.getvalue()
+
+
+def _utc(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
+
+
+if __name__ == "__main__":
+    print_schema(json_schema())

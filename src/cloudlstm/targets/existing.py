@@ -1,0 +1,49 @@
+"""What a target has in its cloud, in any state, and whether it costs money while it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from cloudlstm import storage
+from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
+from cloudlstm.runs.paths import join
+from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.polling import Intervals, retry_unavailable
+from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
+from cloudlstm.text.numbers import counted
+
+
+def resources(
+    config: TargetConfig, spark: SparkService, group: TrainerGroup, account: Account, intervals: Intervals
+) -> list[Resource]:
+    """Returns the cluster, the trainer group, what carries the target's tag, and the buckets.
+
+    Args:
+        config: The target document.
+        spark: The Spark service.
+        group: The trainer group.
+        account: The cloud account.
+        intervals: The pauses between requests.
+    """
+    name = config.spark_cluster
+    try:
+        cluster = retry_unavailable(spark.cluster, intervals=intervals)
+    except TargetUnavailableError:
+        raise
+    except TargetError as error:  # an idle cluster deletes itself
+        found = Resource(f"Spark cluster {name}: {error.message}", "free")
+    else:
+        ended = cluster.state.startswith("TERMINATED")
+        found = Resource(f"Spark cluster {name}: {cluster.state}", "free" if ended else "costs")
+    machines = len(retry_unavailable(group.look, intervals=intervals).machines)
+    text = f"trainer group {config.trainer_group}: {counted(machines, 'machine')}"
+    return [found, Resource(text, "costs" if machines else "free"), *account.tagged(), *_buckets(config)]
+
+
+def _buckets(config: TargetConfig) -> Iterator[Resource]:
+    runs, logs = config.bucket_uri, "/".join(config.log_uri.split("/")[:3])
+    for bucket in dict.fromkeys(filter(None, (runs, logs))):
+        with suppress(StorageError):  # the bucket does not exist or is not readable
+            next(iter(storage.list_objects(join(bucket, "target.json"))), None)
+            yield Resource(f"bucket {bucket}", "kept" if bucket == runs else "costs")
