@@ -81,7 +81,7 @@ class Bundle:
         return sum(part.sent_bytes for part in self._parts.values())
 
     def __getitem__(self, name: str) -> Part:
-        """Returns "package", "launcher", "dependencies", "stream-dependencies", "wheelhouse", or the script of a job."""
+        """Returns "package", "launcher", "dependencies", "stream-dependencies", "wheelhouse", or a job's script."""
         if name not in self._parts:
             if name in _PACKERS:
                 with tempfile.TemporaryDirectory(prefix="cloudlstm-bundle-") as folder:
