@@ -26,6 +26,7 @@ from cloudlstm.stream.sources.base import Taken
 from cloudlstm.stream.state import State
 from cloudlstm.targets.local.java import find_java
 from cloudlstm.workers import jvm
+from cloudlstm.workers.restarts import TERMINATED
 from stream.conftest import Broker
 from stream.test_kafka import publish
 from stream.test_killed_streams import ROWS, by_key, expected, outputs, returns
@@ -54,8 +55,8 @@ def moments() -> list[str]:
     return found
 
 
-def job(moment: str, root: str) -> subprocess.CompletedProcess[str]:
-    """Runs the job with settings of a login, which the broker does not ask for."""
+def command(moment: str, root: str, *flags: str) -> tuple[list[str], dict[str, str]]:
+    """The command line of the job and its environment, with settings of a login that the broker does not ask for."""
     secrets = Path(root.removeprefix("file://")).parent / "client.properties"
     secrets.write_text(f"security.protocol=PLAINTEXT\nsasl.username=me\nsasl.password={SECRET}\n")
     options = shlex.quote(" ".join(jvm.start_options()))
@@ -66,8 +67,14 @@ def job(moment: str, root: str) -> subprocess.CompletedProcess[str]:
         "PYSPARK_SUBMIT_ARGS": f"--master local[2] {confs} --driver-java-options {options} pyspark-shell",
         "SPARK_LAUNCHER_OPTS": " ".join(jvm.sparing_options()),
     }  # fmt: skip
-    words = [sys.executable, str(PROGRAM), moment, f"--root={root}", "--name=killed", "--available-now",
-             f"--batch-bars={BATCH_BARS}", f"--kafka={secrets}"]  # fmt: skip
+    words = [sys.executable, str(PROGRAM), moment, f"--root={root}", "--name=killed",
+             f"--batch-bars={BATCH_BARS}", f"--kafka={secrets}", *flags]  # fmt: skip
+    return words, environment
+
+
+def job(moment: str, root: str) -> subprocess.CompletedProcess[str]:
+    """Runs the job to its end."""
+    words, environment = command(moment, root, "--available-now")
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240, check=False)
     assert SECRET not in done.stdout + done.stderr, "also the command lines of its processes are there"
     return done
@@ -139,3 +146,20 @@ def test_an_offset_that_is_gone_ends_the_job_with_one_line(mock_broker: Broker, 
     assert len(lines) == 1, "besides what Spark itself logs"
     assert f"offset 5000 of partition 0 of {topic.name} is gone; it has 0 on (try: " in lines[0]
     assert "--on-gap=skip" in lines[0]
+
+
+def test_a_job_that_lives_on_ends_when_it_is_told_to(topic: Topic, tmp_path: Path) -> None:
+    root = f"file://{tmp_path}/runs"
+    _, journal, _ = opened(root, topic.uri)
+    words, environment = command("never", root, "--every=1")
+    log = tmp_path / "log.txt"
+    with log.open("wb") as file, subprocess.Popen(words, env=environment, stdout=file, stderr=file) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while Journal(journal.paths).newest < 2 and time.monotonic() < deadline:
+                assert process.poll() is None, log.read_text()[-3000:]
+                time.sleep(0.2)
+            process.terminate()
+            assert process.wait(timeout=60) == TERMINATED
+        finally:
+            process.kill()

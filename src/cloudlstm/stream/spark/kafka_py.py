@@ -42,7 +42,9 @@ _START_S = 15.0
 _PARTITIONS_S = 60.0
 """Seconds between two looks for new partitions."""
 _FETCH = {"fetch.wait.max.ms": 50, "reconnect.backoff.max.ms": 2000}
-_FETCH_LITTLE = {**_FETCH, "fetch.message.max.bytes": 16_384, "queued.min.messages": 1}
+_FETCH_LITTLE = {
+    **_FETCH, "fetch.message.max.bytes": 16_384, "queued.min.messages": 1, "fetch.queue.backoff.ms": 20,
+}  # fmt: skip
 """The consumer that only looks for the ends of partitions."""
 _readers: dict[tuple[Any, ...], Any] = {}
 """The consumer of the tasks of this process, by its settings."""

@@ -7,6 +7,7 @@ that Spark repeats is left out if the journal has it, and done again with the sa
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,10 @@ from cloudlstm.stream.spark.gaps import has_messages
 
 PYTHON, JVM = "python", "kafka"
 """What reads Kafka: our source, or the connector of the cluster's image."""
+
+
+_LOOK_S = 0.2
+"""Seconds between two looks whether the query has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,11 @@ def run(
     writer = query.load().writeStream.foreachBatch(handle).option("checkpointLocation", options.checkpoint)
     trigger = {"availableNow": True} if options.every_s is None else {"processingTime": f"{options.every_s} seconds"}
     try:
-        writer.trigger(**trigger).start().awaitTermination()
+        query = writer.trigger(**trigger).start()
+        # A signal that came during a call into the JVM would leave it at work on that call, and the next one waiting.
+        while query.isActive:
+            time.sleep(_LOOK_S)
+        query.awaitTermination()
     except Exception as error:
         cause = from_mark(str(error)) or (failed[0] if failed else None)
         if isinstance(cause, CloudLSTMError):
