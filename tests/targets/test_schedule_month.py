@@ -13,19 +13,23 @@ from localstack.cloud import Cloud
 from cloud_fixtures import SCHEDULE
 from cloudlstm import storage
 from cloudlstm.models.paths import ModelPaths
-from cloudlstm.models.registry import day_of, days_of, newest_move
+from cloudlstm.models.registry import days_of, newest_move
 from cloudlstm.targets.schedule import launches
 from emulator_fixtures import environment_of
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import add_version, make_model
+from on_emulators import until
 from pipeline.cli_runner import cloudlstm
 from targets.scheduled_days import ScheduledDays
+from watched_alarms import BEGINS, ENDS, apply_alarms, subjects
 
 DAYS = [day for day, _ in evenings(FIRST_DAY, 30)]
 WEEKDAYS = [day for day in (DAYS[0] + dt.timedelta(each) for each in range((DAYS[-1] - DAYS[0]).days + 1))
             if day.weekday() < 5]  # fmt: skip
 """The days on which a launcher comes: on one of them, 5 July, the exchange was closed."""
-BAD_DATA, MISSED, KILLED, ROLLBACK = DAYS[5], DAYS[9], DAYS[12], DAYS[24]
+BAD_DATA, MISSED, KILLED, ROLLBACK, TRAINING = DAYS[5], DAYS[11], DAYS[12], DAYS[24], DAYS[28]
+"""What happens when. The missed day is a Friday: then no day is done for longer than over a usual weekend. From
+TRAINING on a training is due that the limit of the month does not pay."""
 CHAMPION, BETTER, WORSE = 1.5, 0.0, -2.95
 """Biases of the three versions in standard deviations: the gate finds the better and the worse one within 30 days."""
 
@@ -35,11 +39,13 @@ def month(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sche
     """A target with a schedule for a model of three tickers, and the folder of the vendor's files."""
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
     with environment_of(cloud.environment):
-        days = ScheduledDays(cloud, cloud.make_target("monthly", schedule=SCHEDULE | {"models": ["m"]}))
+        schedule = SCHEDULE | {"models": ["m"], "max_usd": 0.01}
+        days = ScheduledDays(cloud, cloud.make_target("monthly", schedule=schedule))
         bars = write_market(tmp_path / "bars", tickers=3)
         publish(days, bars)
-        make_model(days.root, "m", f"{days.root}/files", bias=CHAMPION)
+        make_model(days.root, "m", f"{days.root}/files", bias=CHAMPION, warm_every=DAYS.index(TRAINING))
         days.wait_for(FIRST_DAY)
+        apply_alarms(days, tmp_path / "root", schedule)
         assert days.run("schedule").returncode == 0
         yield days, bars
         cloud.control.reset_clock()
@@ -62,19 +68,30 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
     days, bars = month
     model = ModelPaths.of(days.root, "m")
     status = {}
+
+    def begun(number: int) -> bool:
+        return len(subjects(days, "monthly-m-absent", *BEGINS)) == number
+
+    def ended(number: int) -> bool:
+        return len(subjects(days, "monthly-m-absent", *ENDS)) == number
+
+    until(lambda: begun(1), "the mail before the first day")
     for day in WEEKDAYS:
         if day == DAYS[1]:
             add_version(model, 2, bias=BETTER)
             add_version(model, 3, bias=WORSE)
         if day == BAD_DATA:
             spoil(days, bars, day)
-        if day in (MISSED, KILLED):
-            days.begin(day)
-            days.at_work()
         if day == MISSED:
-            days.empty()
+            days.begin(day)
+            days.empty()  # before its launcher does anything
+            until(lambda: ended(1), "the mail that the first day was done")
+            days.move(MISSED + dt.timedelta(days=2), 22, 0)
+            until(lambda: begun(2), "the mail of the missed day")
             continue
         if day == KILLED:
+            days.begin(day)
+            days.at_work()
             days.kill()
             launch = days.left()
         else:
@@ -87,15 +104,20 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
             assert cloudlstm("rollback", "m", f"--root={days.root}").returncode == 0
 
     lived = {dt.date.fromisoformat(each.date): each for each in days_of(model)}
-    assert sorted(lived) == [day for day in DAYS if day != MISSED or MISSED in lived]
-    after = DAYS[DAYS.index(MISSED) + 1]
-    assert MISSED in lived or day_of(model, after.isoformat()).missed == (MISSED.isoformat(),)
+    assert sorted(lived) == [day for day in DAYS if day != MISSED]
+    assert lived[DAYS[DAYS.index(MISSED) + 1]].missed == (MISSED.isoformat(),)
     assert lived[BAD_DATA].status == "refused"
     decided = {(each.version, each.action, each.basis): day for day, one in lived.items() for each in one.decisions}
     promoted, retired = decided[2, "promote", "skill"], decided[3, "retire", "worse"]
     assert max(promoted, retired) < ROLLBACK
-    assert {day for day, code in status.items() if code == 3} == {BAD_DATA, retired}
-    assert {code for day, code in status.items() if day not in (BAD_DATA, retired)} == {0}
+    over = {day for day, one in lived.items() if one.over_budget}
+    assert min(over) == TRAINING
+    refused = {BAD_DATA, retired, *over}
+    assert {day for day, code in status.items() if code == 3} == refused
+    assert {code for day, code in status.items() if day not in refused} == {0}
+    until(lambda: subjects(days, "over-budget", *BEGINS), "the mail of the refused training")
+    assert begun(2), "no other absence"
+    assert ended(2)
     assert newest_move(model).version == 1
     assert lived[DAYS[-1]].champion == 1
 
