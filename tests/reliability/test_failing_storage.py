@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,8 @@ from cloudlstm import errors, storage
 from cloudlstm.errors import CorruptObjectError, StorageUnavailableError
 from cloudlstm.pipeline.prepare import run_on
 from cloudlstm.pipeline.spark import Spark
+from cloudlstm.runs import settings
+from cloudlstm.runs.context import RunContext
 from cloudlstm.runs.journal import Journal
 from cloudlstm.runs.manifest import Manifest, ManifestRow
 from cloudlstm.runs.paths import RunPaths
@@ -168,7 +169,8 @@ def test_a_changed_object_is_found_when_read_and_written_again(
     storage.delete(row_of(finished, "sequences").uri)
     paths = RunPaths(finished)
     with Journal(paths, "prepare", "driver") as journal:
-        assert job._run("prepare", partial(run_on, spark), paths, 0, journal, 0, lambda _: None) == 1
+        context = RunContext(paths, settings.read(paths, 0), 0, journal)
+        assert job._run("prepare", lambda _: run_on(spark, context), paths, 0, 0) == 1
     output = str(errors.from_record(storage.read_json(paths.failure("prepare"))))
     assert uri in output
     assert "checksum" in output

@@ -22,9 +22,9 @@ from cloudlstm.stream.documents import StreamSettings
 from cloudlstm.stream.journal import Journal
 from cloudlstm.stream.paths import StreamPaths
 from cloudlstm.stream.serve import open_sink, open_source
-from cloudlstm.stream.sinks.kafka import KafkaSink
 from cloudlstm.stream.sources.files import FilesSource
 from cloudlstm.stream.sources.kafka import KafkaSource
+from cloudlstm.stream.topic_writer import TopicWriter
 from stream.market import INTERVAL, RandomModels
 from targets.kill_point import KillPoint
 
@@ -59,16 +59,16 @@ def kill_at_step(at: int, *, after: bool) -> None:
 
 def kill_at_message(number: int) -> None:
     """Kills this process when the n-th message to a topic is there, and the next ones are not."""
-    produce, left = KafkaSink._produce, [number]
+    write, left = TopicWriter.write, [number]
 
-    def counted(self: KafkaSink, key: bytes, value: bytes) -> None:
-        produce(self, key, value)
+    def counted(self: TopicWriter, key: bytes, value: bytes) -> None:
+        write(self, key, value)
         left[0] -= 1
         if not left[0]:
-            self._producer.flush(10.0)
+            self.close(10.0)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    KafkaSink._produce = counted  # type: ignore[method-assign]
+    TopicWriter.write = counted  # type: ignore[method-assign]
 
 
 def main() -> None:

@@ -224,16 +224,16 @@ def test_two_processes_in_one_batch_write_equal_messages(broker: Broker, monkeyp
     """One is out of touch after five messages; the other one takes its batch over, and then the first one goes on."""
     made, topic = forecasts_of(ROWS), broker.topic()
     with closing(KafkaSink(topic, {})) as first, closing(KafkaSink(topic, {})) as second:
-        before, produce, left = first.position(), first._produce, [5]
+        before, produce, left = first.position(), first._writer.write, [5]
 
         def paused(key: bytes, value: bytes) -> None:
             if not left[0]:
-                first._producer.flush(10.0)
+                first._writer.close(10.0)
                 second.write(1, made, before, again=True)
             left[0] -= 1
             produce(key, value)
 
-        monkeypatch.setattr(first, "_produce", paused)
+        monkeypatch.setattr(first._writer, "write", paused)
         first.write(1, made, before, again=False)
     found = values_in(topic)
     assert len(found) == 2 * made.num_rows - 5

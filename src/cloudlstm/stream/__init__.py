@@ -7,6 +7,7 @@ Its modules, from the bars to the results:
     state.py, advance.py    the last bars of all tickers, and the step to the next ones
     forecasting.py          forecasts of new bars by NumPy, and how earlier ones came out
     sources/                where bars come from: Kafka, landed files
+    topic_writer.py         messages to a topic, for bars and for forecasts
     sinks/                  where results go: Parquet in the root, a Kafka topic, the terminal
     journal.py, paths.py    what a stream has taken and written, and the names of its objects
     batch.py                one micro-batch, from bars to results

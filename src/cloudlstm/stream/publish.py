@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from cloudlstm import storage
-from cloudlstm.errors import StreamError, UsageError
+from cloudlstm.errors import UsageError
 from cloudlstm.runs.paths import join
 from cloudlstm.stream import messages
-from cloudlstm.stream.kafka_client import Topic, client, fail, is_passing, partitions_of
+from cloudlstm.stream.kafka_client import Topic, client, fail
+from cloudlstm.stream.topic_writer import TopicWriter
 
 _WAIT_S = 60.0
 
@@ -40,45 +41,19 @@ class TopicPublisher:
     """
 
     def __init__(self, topic: Topic, properties: Mapping[str, str], partitions: int = 0) -> None:
-        self._topic, self._error = topic, None
-        ours = {"enable.idempotence": True, "acks": "all", "linger.ms": 5, "queue.buffering.max.messages": 200_000,
-                "message.timeout.ms": int(_WAIT_S * 1000), "error_cb": self._on_error}  # fmt: skip
         if partitions:
             make_topic(topic, properties, partitions)
-        self._producer = client("Producer", topic, properties, ours)
-        partitions_of(self._producer, topic, 15.0)
+        self._writer = TopicWriter(topic, properties, _WAIT_S, {"queue.buffering.max.messages": 200_000})
 
     def send(self, bars: pa.Table) -> None:
         """Sends a message for each bar."""
         for key, value in messages.encode(bars):
-            while True:
-                try:
-                    self._producer.produce(self._topic.name, key=key, value=value, on_delivery=self._on_delivery)
-                except BufferError:  # its queue is full: wait for the broker
-                    self._producer.poll(0.05)
-                else:
-                    break
-        self._producer.poll(0)
-        self._check()
+            self._writer.write(key, value)
+        self._writer.check()
 
     def close(self) -> None:
         """Waits until the broker has every message."""
-        left = self._producer.flush(_WAIT_S)
-        self._check()
-        if left:
-            raise StreamError(f"the broker at {self._topic.servers} does not take messages", hint="its log")
-
-    def _on_delivery(self, error: Any, message: Any) -> None:
-        del message
-        self._error = self._error or error
-
-    def _on_error(self, error: Any) -> None:
-        if not is_passing(error):
-            self._error = self._error or error
-
-    def _check(self) -> None:
-        if self._error is not None:
-            fail(self._error, self._topic)
+        self._writer.flush()
 
 
 def make_topic(topic: Topic, properties: Mapping[str, str], partitions: int) -> None:

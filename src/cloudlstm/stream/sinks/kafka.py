@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 
 from cloudlstm.errors import StreamError
-from cloudlstm.stream.kafka_client import Topic, client, fail, is_passing, partitions_of
+from cloudlstm.stream.kafka_client import Topic, client, fail, is_passing
+from cloudlstm.stream.topic_writer import TopicWriter
 
 _WAIT_S = 120.0
 """The sink fails if a broker does not take a message for so long."""
@@ -39,18 +40,14 @@ class KafkaSink:
     name = "kafka"
 
     def __init__(self, topic: Topic, properties: Mapping[str, str], wait_s: float = _WAIT_S) -> None:
-        self._topic, self._wait, self._error = topic, wait_s, None
-        producer = {
-            "enable.idempotence": True, "acks": "all", "linger.ms": 5,
-            "message.timeout.ms": int(wait_s * 1000), "error_cb": self._on_error,
-        }  # fmt: skip
-        self._producer = client("Producer", topic, properties, producer)
+        self._topic, self._wait = topic, wait_s
+        self._writer = TopicWriter(topic, properties, wait_s)
         consumer = {
             "group.id": "cloudlstm", "enable.auto.commit": False, "enable.partition.eof": True,
-            "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50, "error_cb": self._on_error,
+            "auto.offset.reset": "earliest", "fetch.wait.max.ms": 50, "error_cb": self._writer.on_error,
         }  # fmt: skip
         self._consumer = client("Consumer", topic, properties, consumer)
-        self._partitions = partitions_of(self._producer, topic, 15.0)
+        self._partitions = self._writer.partitions
 
     def position(self) -> dict[str, int]:
         """The end of each partition; a broker may name an earlier offset, which costs time only."""
@@ -68,39 +65,17 @@ class KafkaSink:
     def write(self, number: int, forecasts: pa.Table, before: Any, *, again: bool) -> Mapping[str, Any]:
         """Writes a message for each forecast that is not in the topic yet."""
         there = self._written(number, before or {}) if again else set()
-        self._error = None
+        self._writer.forget()
         for ticker, minute, value in _messages(number, forecasts):
             if (ticker, minute) not in there:
-                self._produce(ticker.encode(), value)
-        left = self._producer.flush(self._wait)
-        if self._error is not None:
-            fail(self._error, self._topic)
-        if left:
-            raise StreamError(f"the broker at {self._topic.servers} does not take messages", hint="its log")
+                self._writer.write(ticker.encode(), value)
+        self._writer.flush()
         return {"messages": forecasts.num_rows}
 
     def close(self) -> None:
         """Ends the connections."""
-        self._producer.flush(1.0)
+        self._writer.close(1.0)
         self._consumer.close()
-
-    def _produce(self, key: bytes, value: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(self._topic.name, key=key, value=value, on_delivery=self._on_delivery)
-            except BufferError:  # its queue is full: wait for the broker
-                self._producer.poll(0.1)
-            else:
-                self._producer.poll(0)
-                return
-
-    def _on_delivery(self, error: Any, message: Any) -> None:
-        del message
-        self._error = self._error or error
-
-    def _on_error(self, error: Any) -> None:
-        if not is_passing(error):
-            self._error = self._error or error
 
     def _written(self, number: int, before: Mapping[str, int]) -> set[tuple[str, int]]:
         """Ticker and minute of the messages of a batch that are in the topic."""
