@@ -14,13 +14,15 @@ from moto import mock_aws
 
 from cloudlstm.cli.daily_run import run_daily
 from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
-from cloudlstm.models.budget import spent
+from cloudlstm.models.budget import spent, usage_of
+from cloudlstm.models.documents import Due
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.metrics import CloudMonitoring
+from models.daily.machine_hours import worked
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import make_model
 from monitoring_server import Served, served
@@ -118,6 +120,42 @@ def test_a_day_that_fails_is_a_figure(paths: ModelPaths, tmp_path: Path) -> None
     for file in (tmp_path / "bars").glob("*.csv"):
         file.unlink()
     with pytest.raises(CloudLSTMError):
+        daily(paths, 0, cloud(kept))
+    assert kept.take() == {"failed": 1.0}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a defect")])
+def test_a_command_that_is_cut_off_in_a_training_has_failed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """SIGTERM of a launcher, or an error that nobody expected; what the training has cost counts."""
+
+    def cut_off(paths: ModelPaths, _: Any, due: Due, *__: Any) -> None:
+        costs.append(worked(paths, due.run, 1.5))
+        raise error
+
+    costs: list[float] = []
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept))
+    kept.sent = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", cut_off)
+    with pytest.raises(type(error)):
+        daily(paths, 3, cloud(kept))
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], figures["failed"]) == (1.0, 1.0, 1.0)
+    assert figures["usd"] == costs[0]
+    date = DAYS[3][0].isoformat()
+    assert usage_of(paths, date)["usd"] == costs[0] == spent(paths, date[:7])
+
+
+def test_a_day_that_is_cut_off_has_failed(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    kept = Kept()
+    monkeypatch.setattr("cloudlstm.cli.daily_run.run_day", cut_off)
+    with pytest.raises(KeyboardInterrupt):
         daily(paths, 0, cloud(kept))
     assert kept.take() == {"failed": 1.0}
 

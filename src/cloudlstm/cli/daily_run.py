@@ -70,31 +70,27 @@ def run_daily(
     """
     began = time.monotonic()
     sender = _Sender(target, paths.name, clock)
+    figures: dict[str, float] = {}
     try:
         day = _day(paths, target, clock, limits, sender)
-    except Exception:
-        sender.send({FAILED: 1.0})
-        raise
-    day_s = time.monotonic() - began
-    tell(day)
-    errors: list[CloudLSTMError] = []
-    tried: list[str] = []
-    budget = budget_of(paths, target, limits.max_usd_month)
-    for of_day, due in list(_unfinished(paths)):
+        day_s = time.monotonic() - began
+        errors: list[CloudLSTMError] = []
+        tried: list[str] = []
         try:
-            tried.append(due.run)
-            _train(paths, of_day, due, target, budget(day.date) if budget else None)
-        except CloudLSTMError as error:  # others may go well
-            errors.append(error)
-    whole_s = time.monotonic() - began
-    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
-    before = usage_of(paths, day.date).get("usd") or 0.0
-    used = note_usage(paths, day.date, seconds=day_s, launcher_usd=launcher, trained=tried)
-    write_monitor(paths)
-    refused = [each for each in errors if isinstance(each, BudgetError)]
-    figures = {FAILED: float(len(refused) < len(errors)), SECONDS: whole_s, USD: (used["usd"] or 0.0) - before}
-    if sender.sends:
-        figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+            tell(day)
+            _train_all(paths, day, target, limits, tried, errors)
+        finally:  # what trainings have cost counts, also if the command is cut off
+            whole_s = time.monotonic() - began
+            used = _note(paths, day.date, day_s, whole_s, limits, tried)
+            figures |= {SECONDS: whole_s, USD: used}
+        write_monitor(paths)
+        refused = [each for each in errors if isinstance(each, BudgetError)]
+        figures[FAILED] = float(len(refused) < len(errors))
+        if sender.sends:
+            figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+    except BaseException:  # also SIGTERM and Ctrl-C, since nothing else tells that the command did not end
+        sender.send(figures | {FAILED: 1.0})
+        raise
     sender.send(figures)
     if errors:
         worst = next((each for each in errors if each not in refused), errors[0])
@@ -103,6 +99,36 @@ def run_daily(
                 terminal.write_error(f"cloudlstm: {each}\n")
         raise worst
     return day
+
+
+def _train_all(
+    paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: list[str], errors: list[CloudLSTMError]
+) -> None:
+    """Carries out all trainings that are not finished.
+
+    Args:
+        paths: The model.
+        day: The newest day, whose month has to pay them.
+        target: Where they are trained.
+        limits: The monthly limit.
+        tried: Gets the run of each training before it begins.
+        errors: Gets the errors of those that failed; the others may go well.
+    """
+    budget = budget_of(paths, target, limits.max_usd_month)
+    for of_day, due in list(_unfinished(paths)):
+        tried.append(due.run)
+        try:
+            _train(paths, of_day, due, target, budget(day.date) if budget else None)
+        except CloudLSTMError as error:
+            errors.append(error)
+
+
+def _note(paths: ModelPaths, date: str, day_s: float, whole_s: float, limits: Limits, tried: list[str]) -> float:
+    """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
+    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
+    before = usage_of(paths, date).get("usd") or 0.0
+    used = note_usage(paths, date, seconds=day_s, launcher_usd=launcher, trained=tried)
+    return (used["usd"] or 0.0) - before
 
 
 def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], limits: Limits, sender: _Sender) -> Day:

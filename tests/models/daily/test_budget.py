@@ -26,6 +26,7 @@ from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target, open_target
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
+from models.daily.machine_hours import worked
 from models.daily.recorded import FIRST_DAY, evenings, write_market
 from models.daily.untrained import make_model
 from models.test_due import SETTINGS
@@ -46,16 +47,6 @@ def paths(tmp_path: Path) -> ModelPaths:
     return make_model(
         f"file://{tmp_path}/runs", "m", write_market(tmp_path / "bars", tickers=2), warm_every=1
     )  # fmt: skip
-
-
-def worked(paths: ModelPaths, run: str, hours: float, attempt: int = 1) -> float:
-    """Records an hour of machines of a run at 2 USD; returns what that costs."""
-    own = RunPaths.of(paths.root, run)
-    storage.write_json(own.attempt(attempt), {})
-    rate = {"machine": "m", "machines": 2, "usd_per_hour": 2.0, "spot": False, "prices": "list"}
-    document = {"attempt": attempt, "job": "train", "rate": rate, "began": 1e9, "ended": 1e9 + hours * 3600}
-    storage.write_json(own.usage(attempt, "train"), document)
-    return hours * 2.0
 
 
 def run_with(paths: ModelPaths, number: int, target: Target, limit: float | None) -> object:
