@@ -60,9 +60,9 @@ def paths(tmp_path: Path) -> ModelPaths:
     return make_model(f"file://{tmp_path}/runs", "m", write_market(tmp_path / "bars", tickers=2), warm_every=3)
 
 
-def daily(paths: ModelPaths, number: int, target: Any) -> None:
+def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True) -> None:
     moment = DAYS[number][1]
-    run_daily(paths, target, lambda: moment)
+    run_daily(paths, target, lambda: moment, train=train)
 
 
 def test_a_day_sends_its_figures_once(paths: ModelPaths, tmp_path: Path) -> None:
@@ -122,6 +122,23 @@ def test_a_day_that_fails_is_a_figure(paths: ModelPaths, tmp_path: Path) -> None
     with pytest.raises(CloudLSTMError):
         daily(paths, 0, cloud(kept))
     assert kept.take() == {"failed": 1.0}
+
+
+def test_a_day_without_its_trainings_leaves_them_and_their_figures_to_the_next_command(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.name))
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept), train=False)
+        assert kept.take()["failed"] == 0.0  # none was due
+    daily(paths, 3, cloud(kept), train=False)
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], trained) == (1.0, 1.0, [])
+    assert "failed" not in figures
+    daily(paths, 3, cloud(kept))
+    assert (kept.take()["failed"], trained) == (0.0, ["warm"])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a defect")])

@@ -96,12 +96,36 @@ def test_a_model_that_fails_does_not_stop_the_others(config: TargetConfig) -> No
 
     uri = schedule_work.do_days(config, day, {})
     assert [name for name, _ in called] == ["a", "b"]
-    target, wait, *costs = called[0][1]
-    assert (target, wait) == ("--target=memory://mine/target.json", "--wait")
+    target, wait, *costs, skip = called[0][1]
+    assert (target, wait, skip) == ("--target=memory://mine/target.json", "--wait", "--skip-trainings")
     assert all(each.startswith(("--max-usd-month=", "--launcher-usd-per-hour=")) for each in costs)
     ((name, launch),) = schedule.launches(f"{config.bucket_uri}/runs", 9)
     assert uri.endswith(f"/schedule/{name}.json")
     assert [each.word for each in launch.models] == ["failed", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "word"), [(0, 1, "failed"), (3, None, "cut off"), (1, 0, "failed"), (None, 0, "cut off")]
+)
+def test_trainings_begin_when_the_days_of_all_models_are_done(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch, first: int | None, second: int | None, word: str
+) -> None:
+    """A long training of one model takes no day from another."""
+    called = []
+
+    def day(name: str, flags: list[str]) -> ModelDay:
+        is_day = "--skip-trainings" in flags
+        called.append((name, "day" if is_day else "trainings"))
+        return ModelDay(name, first if is_day else second, 1.0, "the day" if is_day else "the trainings")
+
+    monkeypatch.setattr(schedule_work, "has_trainings", lambda paths: paths.name == "a")
+    schedule_work.do_days(config, day, {})
+    again = [("a", "trainings")] if first in (0, 3) else []  # a day that failed would only fail again
+    assert called == [("a", "day"), ("b", "day"), *again]
+    ((_, launch),) = schedule.launches(f"{config.bucket_uri}/runs", 9)
+    assert launch.models[0].word == word
+    if again:
+        assert launch.models[0] == ModelDay("a", second, 2.0, "the day\nthe trainings")
 
 
 def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config: TargetConfig) -> None:

@@ -53,6 +53,8 @@ def run_daily(
     clock: Callable[[], dt.datetime],
     tell: Callable[[Day], None] = lambda _: None,
     limits: Limits = NO_LIMITS,
+    *,
+    train: bool = True,
 ) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
@@ -64,6 +66,7 @@ def run_daily(
         clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
         limits: The monthly limit, and what this machine costs.
+        train: False leaves the trainings that are due to a later command; that one then sends the figures of both.
 
     Raises:
         BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
@@ -78,7 +81,8 @@ def run_daily(
         tried: list[str] = []
         try:
             tell(day)
-            _train_all(paths, day, target, limits, tried, errors)
+            if train:
+                _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
             used = _note(paths, day.date, day_s, whole_s, limits, tried)
@@ -91,7 +95,8 @@ def run_daily(
     except BaseException:  # also SIGTERM and Ctrl-C, since nothing else tells that the command did not end
         sender.send(figures | {FAILED: 1.0})
         raise
-    sender.send(figures)
+    if train or not has_trainings(paths):  # a service may refuse a second value of the same moment
+        sender.send(figures)
     if errors:
         worst = next((each for each in errors if each not in refused), errors[0])
         for each in errors:
@@ -163,6 +168,11 @@ class _Sender:
             self._target.send_figures(self._model, figures, self._clock().timestamp())
         except CloudLSTMError as error:
             terminal.write_error(f"note: no figures were sent: {error}\n")
+
+
+def has_trainings(paths: ModelPaths) -> bool:
+    """Whether the model has trainings that are not finished."""
+    return any(True for _ in _unfinished(paths))
 
 
 def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
