@@ -15,6 +15,7 @@ from moto import mock_aws
 from cloudlstm.cli.daily_run import run_daily
 from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
 from cloudlstm.models.budget import spent, usage_of
+from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Due
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.targets import open_target
@@ -22,6 +23,7 @@ from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.metrics import CloudMonitoring
+from cloudlstm.targets.polling import Intervals
 from models.daily.machine_hours import worked
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import make_model
@@ -177,7 +179,66 @@ def test_a_day_that_is_cut_off_has_failed(paths: ModelPaths, monkeypatch: pytest
     assert kept.take() == {"failed": 1.0}
 
 
-def test_a_service_that_does_not_answer_fails_no_day(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_that_was_killed_before_its_figures_sends_them_with_the_next_command(paths: ModelPaths) -> None:
+    kept = Kept()
+    run_day(paths, DAYS[0][1])
+    daily(paths, 0, cloud(kept))
+    figures = kept.take()
+    assert (figures["done"], figures["forecasts"]) == (1.0, 2.0)
+    daily(paths, 0, cloud(kept))
+    assert "done" not in kept.take()
+
+
+def test_a_command_that_is_killed_in_a_training_has_sent_the_figures_of_its_day(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(Exception):
+        """Stands for SIGKILL: nothing after it happens."""
+
+    def killed(*_: Any) -> None:
+        raise KilledError
+
+    kept = Kept()
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train_all", killed)
+    monkeypatch.setattr("cloudlstm.cli.daily_run._note", killed)
+    with pytest.raises(KilledError):
+        daily(paths, 0, cloud(kept))
+    assert kept.take()["done"] == 1.0
+    monkeypatch.undo()
+    daily(paths, 0, cloud(kept))
+    assert "done" not in kept.take()
+
+
+def test_figures_are_sent_again_while_the_service_is_unavailable() -> None:
+    class Throttled(Kept):
+        """Takes every second request."""
+
+        refused = False
+
+        def put(self, model: str, figures: dict[str, float], at: float) -> None:
+            self.refused = not self.refused
+            if self.refused:
+                raise TargetUnavailableError("cannot send metrics to Cloud Monitoring: backend error (503)")
+            super().put(model, figures, at)
+
+    kept = Throttled()
+    target = CloudTarget(
+        TargetConfig.model_validate(GCP),
+        None,
+        None,
+        None,
+        metrics=kept,
+        intervals=Intervals(0.0, 0.0),  # type: ignore[arg-type]
+    )
+    target.send_figures("m", {"done": 1.0}, 5.0)
+    assert kept.sent == [("m", {"done": 1.0}, 5.0)]
+
+
+def test_a_service_that_does_not_answer_fails_no_day(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cloudlstm.targets.cloud.FIGURES_LIMIT_S", 0.0)
+
     class Down:
         def put(self, *_: Any) -> None:
             raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")

@@ -76,7 +76,6 @@ def run_daily(
     figures: dict[str, float] = {}
     try:
         day = _day(paths, target, clock, limits, sender)
-        day_s = time.monotonic() - began
         errors: list[CloudLSTMError] = []
         tried: list[str] = []
         try:
@@ -85,7 +84,7 @@ def run_daily(
                 _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
-            used = _note(paths, day.date, day_s, whole_s, limits, tried)
+            used = _note(paths, day.date, whole_s, limits, tried)
             figures |= {SECONDS: whole_s, USD: used}
         write_monitor(paths)
         refused = [each for each in errors if isinstance(each, BudgetError)]
@@ -128,16 +127,17 @@ def _train_all(
             errors.append(error)
 
 
-def _note(paths: ModelPaths, date: str, day_s: float, whole_s: float, limits: Limits, tried: list[str]) -> float:
+def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: list[str]) -> float:
     """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
     launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
     before = usage_of(paths, date).get("usd") or 0.0
-    used = note_usage(paths, date, seconds=day_s, launcher_usd=launcher, trained=tried)
+    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried)
     return (used["usd"] or 0.0) - before
 
 
 def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], limits: Limits, sender: _Sender) -> Day:
     """Carries out the day itself, delivers its forecasts, and sends its figures."""
+    began = time.monotonic()
     budget = budget_of(paths, target, limits.max_usd_month)
     known = set(registry.day_dates(paths))
     choose = (lambda date: budget(date).choose) if budget else None
@@ -145,7 +145,10 @@ def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], li
     if day.date in known:
         terminal.write_error("note: this day was done before; nothing is read again\n")
     deliver(paths)  # also after a day that was killed before it
-    sender.send({UP_TO_DATE: 1.0} | ({} if day.date in known else figures_of(day)))
+    sent = bool(usage_of(paths, day.date))  # false also if a command was killed before it sent them
+    sender.send({UP_TO_DATE: 1.0} | ({} if sent else figures_of(day)))
+    if not sent:
+        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained=())
     return day
 
 

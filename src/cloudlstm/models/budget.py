@@ -181,7 +181,7 @@ def note_usage(
     Args:
         paths: The model.
         date: The day.
-        seconds: Time of the command.
+        seconds: Time of the command; kept if it is the first one of the day.
         launcher_usd: Price of its machine for this time; None if it is not known.
         trained: The runs that it has trained, or tried to.
     """
