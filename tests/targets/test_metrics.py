@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Kept:
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, float], float]] = []
 
-    def put(self, model: str, figures: dict[str, float], at: float) -> None:
+    def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
         self.sent.append((model, dict(figures), at))
 
     def take(self) -> dict[str, float]:
@@ -215,7 +215,7 @@ def test_figures_are_sent_again_while_the_service_is_unavailable() -> None:
 
         refused = False
 
-        def put(self, model: str, figures: dict[str, float], at: float) -> None:
+        def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
             self.refused = not self.refused
             if self.refused:
                 raise TargetUnavailableError("cannot send metrics to Cloud Monitoring: backend error (503)")

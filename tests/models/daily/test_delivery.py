@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -126,6 +127,56 @@ def test_a_record_of_a_day_that_has_no_document_yet_is_not_delivered(paths: Mode
     storage.delete(paths.day(DAYS[1][0].isoformat()))  # as if the day had been killed after its record
     delivery.deliver(paths)
     assert storage.read(paths.latest) == before
+
+
+def another_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a release that writes other bytes of the same table."""
+    real = pq.write_table
+
+    def writing(table: pa.Table, file: Any, **_: Any) -> None:
+        real(table, file, compression="gzip", write_statistics=False)
+
+    monkeypatch.setattr(delivery.pq, "write_table", writing)
+
+
+def test_another_pyarrow_finds_no_fault_and_keeps_the_file(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert daily(paths, 0) == 0
+    before = storage.read(paths.latest)
+    another_pyarrow(monkeypatch)
+    assert delivery.problems(paths) == []
+    delivery.deliver(paths)
+    assert storage.read(paths.latest) == before
+    assert len(list(storage.list_objects(f"{paths.uri}/forecasts/"))) == 1
+
+
+def test_a_file_with_other_forecasts_is_found_though_its_name_is_right(paths: ModelPaths) -> None:
+    """Somebody replaced both objects."""
+    assert daily(paths, 0) == 0
+    latest, table = read(paths)
+    before = storage.read(paths.latest)
+    for column in ("forecast_return", "forecast_close", "ticker"):
+        place = table.schema.get_field_index(column)
+        changed = table.set_column(place, table.schema.field(column), table[column].take([1, 0, 2]))
+        file = io.BytesIO()
+        pq.write_table(changed, file)
+        sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+        storage.write(paths.delivered(latest["newest"]["session"], sha256), file.getvalue())
+        name = f"forecasts/{latest['newest']['session']}.{sha256}.parquet"
+        forged = {**latest, "newest": latest["newest"] | {"sha256": sha256, "parquet": name}}
+        storage.write_json(paths.latest, forged)
+        assert f"{name} does not have the forecasts of the ledger" in delivery.problems(paths)
+        delivery.deliver(paths)
+        assert storage.read(paths.latest) == before
+
+
+def test_a_file_that_was_changed_is_written_again(paths: ModelPaths) -> None:
+    assert daily(paths, 0) == 0
+    latest, table = read(paths)
+    uri = f"{paths.uri}/{latest['newest']['parquet']}"
+    storage.write(uri, storage.read(uri)[:-1] + b"x")
+    delivery.deliver(paths)
+    assert delivery.problems(paths) == []
+    assert read(paths)[1].equals(table)
 
 
 def test_verify_finds_what_was_changed(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:
