@@ -209,7 +209,7 @@ def test_a_command_that_is_killed_in_a_training_has_sent_the_figures_of_its_day(
     assert "done" not in kept.take()
 
 
-def test_figures_are_sent_again_while_the_service_is_unavailable() -> None:
+def test_figures_are_sent_again_while_the_service_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     class Throttled(Kept):
         """Takes every second request."""
 
@@ -222,14 +222,8 @@ def test_figures_are_sent_again_while_the_service_is_unavailable() -> None:
             super().put(model, figures, at)
 
     kept = Throttled()
-    target = CloudTarget(
-        TargetConfig.model_validate(GCP),
-        None,
-        None,
-        None,
-        metrics=kept,
-        intervals=Intervals(0.0, 0.0),  # type: ignore[arg-type]
-    )
+    target = cloud(kept)
+    monkeypatch.setattr(target, "_intervals", Intervals(0.0, 0.0))
     target.send_figures("m", {"done": 1.0}, 5.0)
     assert kept.sent == [("m", {"done": 1.0}, 5.0)]
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from cloudlstm.models.paths import ModelPaths
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import add_version, make_model
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs/latest.schema.json").read_text(encoding="utf-8"))
+SCHEMA_PAGE = Path(__file__).parents[3] / "docs/latest.schema.json"
+SCHEMA = json.loads(SCHEMA_PAGE.read_text(encoding="utf-8"))
 DAYS = list(evenings(FIRST_DAY, 4))
 
 
@@ -87,6 +89,23 @@ def test_a_model_that_has_made_no_forecasts_says_so(paths: ModelPaths) -> None:
     latest = delivery.deliver(paths)
     assert (latest.status, latest.newest, latest.current) == ("late", None, False)
     assert delivery.problems(paths) == []
+
+
+def test_the_example_of_the_page_takes_only_forecasts_of_the_session_that_is_needed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of an older day either, whose latest.json says `current`."""
+    assert daily(paths, 0) == 0
+    page = (SCHEMA_PAGE.parent / "delivery.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    code = code.replace("runs/models/core6/", paths.uri.removeprefix("file://") + "/")
+    code, places = re.subn(r'wanted = "[0-9-]+"', "pass", code)
+    assert places == 1
+    known: dict[str, Any] = {"wanted": DAYS[1][0].isoformat()}
+    exec(code, known)
+    assert len(known["forecasts"]) == 3
+    with pytest.raises(AssertionError):
+        exec(code, {"wanted": DAYS[2][0].isoformat()})
 
 
 @pytest.mark.parametrize("write", [1, 2])
