@@ -170,6 +170,39 @@ def test_a_day_is_cut_off_before_the_deadline_of_the_machine(monkeypatch: pytest
     assert (done.status, done.log) == (None, "begun")
 
 
+def test_days_end_before_the_deadline_of_the_machine(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is kept beside the folder of the job, and is nearer than the hours of the schedule after a slow set-up."""
+    place = f"{config.bucket_uri}/target.json"
+    chosen = schedule.schedule_of(config).model_copy(update={"target": place})
+    storage.write_json(place, config.model_copy(update={"schedule": chosen}).model_dump(mode="json"))
+    storage.write_json(schedule.assignment_uri(config), {"target": place})
+    monkeypatch.setenv("CLOUDLSTM_BUCKET_URI", config.bucket_uri)
+    monkeypatch.setenv("CLOUDLSTM_GROUP", chosen.group)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "jobs" / "agent.py")])
+    left: list[float] = []
+
+    def day(name: str, _: list[str], seconds: float) -> ModelDay:
+        left.append(seconds)
+        return ModelDay(name, 0, 1.0, "")
+
+    monkeypatch.setattr(schedule_work, "run_day", day)
+    margin = schedule_work._MARGIN_S
+    for text, most in (
+        ("", 8 * 3600),
+        (f"{int(time.time()) + 7200}\n", 7200),
+        (str(int(time.time()) + 10**6), 8 * 3600),
+    ):
+        (tmp_path / "deadline").write_text(text)
+        left.clear()
+        assert schedule_work.main() == 0
+        assert most - margin - 600 < left[0] <= most - margin
+    (tmp_path / "deadline").write_text(str(int(time.time()) + 60))
+    assert schedule_work.main() == 0
+    assert left[-1] < 0  # so it is cut off at once
+
+
 def test_one_launcher_at_a_time(config: TargetConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     base = schedule.coordinates(config)
     first = Lease(base, "memory://runs/one", lambda _: False)

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
@@ -50,13 +52,12 @@ def main() -> int:
     0: the record is written, whatever became of the models, or another launcher does the work. An error that a second
     try may mend is raised.
     """
-    began = time.monotonic()
     environment = os.environ
     place = join(environment["CLOUDLSTM_BUCKET_URI"], "trainers", environment["CLOUDLSTM_GROUP"], "assignment.json")
     config = load(str(storage.read_json(place)["target"]))
     if place != assignment_uri(config):
         raise TargetError(f"{place} names a target whose launchers are assigned at {assignment_uri(config)}")
-    limit = began + schedule_of(config).max_hours * 3600 - _MARGIN_S
+    limit = time.monotonic() + _seconds_left(config, Path(sys.argv[0]).resolve().parent.parent / "deadline")
     lease = Lease(coordinates(config), join(root_of(config), "schedule", secrets.token_hex(8)), lambda _: False)
     try:
         _take(lease)
@@ -69,6 +70,21 @@ def main() -> int:
         lease.release()
     sys.stderr.write(f"wrote {uri}\n")
     return 0
+
+
+def _seconds_left(config: TargetConfig, deadline: Path) -> float:
+    """Seconds in which the days have to be done.
+
+    Args:
+        config: The target.
+        deadline: The file beside the folder of this job in which bootstrap/trainer.sh keeps when the machine ends, in
+            seconds since the epoch. Its time began with the machine, before this process, which may also be a second
+            one after a failure.
+    """
+    whole = schedule_of(config).max_hours * 3600.0
+    with suppress(OSError, ValueError):  # without such a file that script has not set up this machine
+        whole = min(whole, int(deadline.read_text()) - time.time())
+    return whole - _MARGIN_S
 
 
 def do_days(
