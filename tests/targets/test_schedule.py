@@ -128,7 +128,7 @@ def test_trainings_begin_when_the_days_of_all_models_are_done(
         assert launch.models[0] == ModelDay("a", second, 2.0, "the day\nthe trainings")
 
 
-def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config: TargetConfig) -> None:
+def test_the_price_of_the_machine_is_passed_on_and_the_limit_of_a_month_if_there_is_one(config: TargetConfig) -> None:
     flags: list[str] = []
 
     def day(name: str, given: list[str]) -> ModelDay:
@@ -138,6 +138,9 @@ def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config:
     limited = schedule.schedule_of(config).model_copy(update={"max_usd": 40.0})
     schedule_work.do_days(config.model_copy(update={"schedule": limited}), day, {})
     assert "--max-usd-month=40" in flags
+    flags.clear()
+    schedule_work.do_days(config, day, {})  # the policy of a model may have a limit, and the page shows the cost
+    assert not [each for each in flags if each.startswith("--max-usd-month")]
     (price,) = {each for each in flags if each.startswith("--launcher-usd-per-hour=")}
     assert 0.1008 < float(price.partition("=")[2]) < 0.11  # m7i.large and its disk
 

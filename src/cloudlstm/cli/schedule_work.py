@@ -184,13 +184,11 @@ def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
 
 
 def _limits(config: TargetConfig) -> list[str]:
-    """The flags of the schedule's limit of a month, towards which this machine counts as well."""
+    """The price of this machine, and the schedule's limit of a month, towards which the price counts."""
     schedule = schedule_of(config)
-    if schedule.max_usd is None:
-        return []
     price = prices(config.cloud).trainer(schedule.machine, "none", _DISK_GIB, spot=False)
     own = [] if price is None else [f"--launcher-usd-per-hour={price:.4f}"]
-    return [f"--max-usd-month={schedule.max_usd:g}", *own]
+    return own if schedule.max_usd is None else [f"--max-usd-month={schedule.max_usd:g}", *own]
 
 
 def _take(lease: Lease) -> None:
