@@ -20,7 +20,7 @@ from cloudlstm.models import ledger, registry
 from cloudlstm.models.budget import Budget, Price, note_usage, spent, usage_of
 from cloudlstm.models.creating import read_policy
 from cloudlstm.models.day import run_day
-from cloudlstm.models.documents import Due
+from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target, open_target
@@ -49,7 +49,7 @@ def paths(tmp_path: Path) -> ModelPaths:
     )  # fmt: skip
 
 
-def run_with(paths: ModelPaths, number: int, target: Target, limit: float | None) -> object:
+def run_with(paths: ModelPaths, number: int, target: Target, limit: float | None) -> Day:
     moment = DAYS[number][1]
     return run_daily(paths, target, lambda: moment, limits=Limits(max_usd_month=limit))
 
@@ -92,6 +92,21 @@ def test_daily_tells_a_refusal_and_ends_with_3(
     assert main([*words, "--json", f"--now={DAYS[2][1].isoformat()}"]) == daily_command.REFUSED
     (over,) = json.loads(capsys.readouterr().out)["over_budget"]
     assert over["left"] == pytest.approx(max(left, 0.0))
+
+
+def test_a_higher_limit_counts_from_the_next_session_on(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guide says: the refused day stands, or its training would be due twice."""
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.run))
+    run_with(paths, 0, cloud(), 0.01)
+    for limit in (0.01, 1000.0):
+        assert run_with(paths, 1, cloud(), limit).over_budget
+        assert trained == []
+    assert not run_with(paths, 2, cloud(), 1000.0).over_budget
+    assert len(trained) == 1
+    guide = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    (row,) = [line for line in guide.splitlines() if line.startswith("| over-budget |")]
+    assert "from the next session on" in row
 
 
 def test_a_training_of_an_earlier_day_is_refused_as_well(paths: ModelPaths) -> None:
