@@ -81,9 +81,19 @@ class Latest(Row):
 def deliver(paths: ModelPaths) -> Latest:
     """Writes latest.json and its Parquet file for the newest day of a model, and returns the document.
 
+    Of two processes that deliver at once, the one that writes last may have read an older day. So each looks once more
+    after its write: a day is stored before it is delivered, so the last writer finds the newest one.
+
     Raises:
         CorruptObjectError: The forecasts are not those that the ledger has recorded.
     """
+    while (latest := _deliver(paths)).day != registry.day_dates(paths)[-1]:
+        pass
+    return latest
+
+
+def _deliver(paths: ModelPaths) -> Latest:
+    """Delivers the newest day as it is now."""
     latest, table = content(paths)
     if latest.newest is not None:
         stored = _stored(paths)

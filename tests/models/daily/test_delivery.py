@@ -139,6 +139,24 @@ def test_a_delivery_that_was_killed_leaves_the_old_one_whole(
     assert read(paths)[0]["current"]
 
 
+def test_a_slow_process_does_not_deliver_an_older_day_over_a_newer_one(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the first day; before its last write another process does the second one and delivers it."""
+    run_day(paths, DAYS[0][1])
+    real, others = storage.write, [1]
+
+    def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        if uri == paths.latest and others:
+            assert daily(paths, others.pop()) == 0
+        real(uri, data, if_absent=if_absent)
+
+    monkeypatch.setattr(storage, "write", write)
+    assert delivery.deliver(paths).day == DAYS[1][0].isoformat()
+    assert read(paths)[0]["day"] == DAYS[1][0].isoformat()
+    assert delivery.problems(paths) == []
+
+
 def test_a_record_of_a_day_that_has_no_document_yet_is_not_delivered(paths: ModelPaths) -> None:
     assert daily(paths, 0) == 0
     before = storage.read(paths.latest)
