@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.daily_budget import budget_of, settings_of
+from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
 from cloudlstm.models import registry
-from cloudlstm.models.budget import Budget, note_usage, spent, usage_of
+from cloudlstm.models.budget import Budget, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.delivery import deliver
 from cloudlstm.models.documents import Day, Due
@@ -77,7 +77,7 @@ def run_daily(
     try:
         day = _day(paths, target, clock, limits, sender)
         errors: list[CloudLSTMError] = []
-        tried: list[str] = []
+        tried: dict[str, float] = {}
         try:
             tell(day)
             if train:
@@ -106,7 +106,7 @@ def run_daily(
 
 
 def _train_all(
-    paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: list[str], errors: list[CloudLSTMError]
+    paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: dict[str, float], errors: list[CloudLSTMError]
 ) -> None:
     """Carries out all trainings that are not finished.
 
@@ -115,19 +115,24 @@ def _train_all(
         day: The newest day, whose month has to pay them.
         target: Where they are trained.
         limits: The monthly limit.
-        tried: Gets the run of each training before it begins.
+        tried: Gets the run of each training, with what it has cost besides its machines in USD.
         errors: Gets the errors of those that failed; the others may go well.
     """
     budget = budget_of(paths, target, limits.max_usd_month)
     for of_day, due in list(_unfinished(paths)):
-        tried.append(due.run)
+        tried[due.run] = other = 0.0
+        before = cost_of_run(paths, due.run)
         try:
+            other = other_usd(paths, target, due, of_day.date, of_day.manifest)
             _train(paths, of_day, due, target, budget(day.date) if budget else None)
         except CloudLSTMError as error:
             errors.append(error)
+        finally:
+            if cost_of_run(paths, due.run) > before:  # else it used no machine
+                tried[due.run] = other
 
 
-def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: list[str]) -> float:
+def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float]) -> float:
     """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
     launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
     before = usage_of(paths, date).get("usd") or 0.0
@@ -148,7 +153,7 @@ def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], li
     sent = bool(usage_of(paths, day.date))  # false also if a command was killed before it sent them
     sender.send({UP_TO_DATE: 1.0} | ({} if sent else figures_of(day)))
     if not sent:
-        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained=())
+        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained={})
     return day
 
 
