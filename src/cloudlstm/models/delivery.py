@@ -95,12 +95,12 @@ def deliver(paths: ModelPaths) -> Latest:
 def _deliver(paths: ModelPaths) -> Latest:
     """Delivers the newest day as it is now."""
     latest, table = content(paths)
-    if latest.newest is not None:
+    if (newest := latest.newest) is not None:
         stored = _stored(paths)
-        if stored and stored.record == latest.newest.record and not _problem(paths, stored, table):
+        if stored and stored.record == newest.record and not _problem(paths, stored, table):
             latest = _naming(latest, stored)
         else:
-            uri, data = paths.delivered(latest.newest.session, latest.newest.sha256), _to_bytes(table)
+            uri, data = paths.delivered(newest.session, newest.sha256), _to_bytes(table)
             if not storage.exists(uri) or storage.read(uri) != data:
                 storage.write(uri, data)
     document = to_json(latest)
@@ -204,8 +204,10 @@ def _same(data: bytes, table: pa.Table) -> bool:
     if not found.schema.equals(table.schema, check_metadata=True):
         return False
     exact = [name for name in DELIVERED.names if name != "forecast_close"]
-    closes = (each["forecast_close"].to_numpy() for each in (found, table))
-    return found.select(exact).equals(table.select(exact)) and np.allclose(*closes, rtol=1e-12, atol=0.0)
+    if found.num_rows != table.num_rows or not found.select(exact).equals(table.select(exact)):
+        return False
+    own, wanted = (each["forecast_close"].to_numpy() for each in (found, table))
+    return np.allclose(own, wanted, rtol=1e-12, atol=0.0)
 
 
 def to_json(latest: Latest) -> bytes:
