@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,17 @@ from moto import mock_aws
 
 from cloudlstm.cli.daily_run import run_daily
 from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
-from cloudlstm.models.budget import spent
+from cloudlstm.models.budget import spent, usage_of
+from cloudlstm.models.day import run_day
+from cloudlstm.models.documents import Due
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.metrics import CloudMonitoring
+from cloudlstm.targets.polling import Intervals
+from models.daily.machine_hours import worked
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import make_model
 from monitoring_server import Served, served
@@ -36,7 +40,7 @@ class Kept:
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, float], float]] = []
 
-    def put(self, model: str, figures: dict[str, float], at: float) -> None:
+    def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
         self.sent.append((model, dict(figures), at))
 
     def take(self) -> dict[str, float]:
@@ -58,9 +62,9 @@ def paths(tmp_path: Path) -> ModelPaths:
     return make_model(f"file://{tmp_path}/runs", "m", write_market(tmp_path / "bars", tickers=2), warm_every=3)
 
 
-def daily(paths: ModelPaths, number: int, target: Any) -> None:
+def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True) -> None:
     moment = DAYS[number][1]
-    run_daily(paths, target, lambda: moment)
+    run_daily(paths, target, lambda: moment, train=train)
 
 
 def test_a_day_sends_its_figures_once(paths: ModelPaths, tmp_path: Path) -> None:
@@ -122,7 +126,113 @@ def test_a_day_that_fails_is_a_figure(paths: ModelPaths, tmp_path: Path) -> None
     assert kept.take() == {"failed": 1.0}
 
 
-def test_a_service_that_does_not_answer_fails_no_day(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day_without_its_trainings_leaves_them_and_their_figures_to_the_next_command(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.name))
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept), train=False)
+        assert kept.take()["failed"] == 0.0  # none was due
+    daily(paths, 3, cloud(kept), train=False)
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], trained) == (1.0, 1.0, [])
+    assert "failed" not in figures
+    daily(paths, 3, cloud(kept))
+    assert (kept.take()["failed"], trained) == (0.0, ["warm"])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a defect")])
+def test_a_command_that_is_cut_off_in_a_training_has_failed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """SIGTERM of a launcher, or an error that nobody expected; what the training has cost counts."""
+
+    def cut_off(paths: ModelPaths, _: Any, due: Due, *__: Any) -> None:
+        costs.append(worked(paths, due.run, 1.5))
+        raise error
+
+    costs: list[float] = []
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept))
+    kept.sent = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", cut_off)
+    with pytest.raises(type(error)):
+        daily(paths, 3, cloud(kept))
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], figures["failed"]) == (1.0, 1.0, 1.0)
+    used = usage_of(paths, DAYS[3][0].isoformat())
+    assert used["other_usd"] > 0.0
+    assert figures["usd"] == used["usd"] == costs[0] + used["other_usd"] == spent(paths, "2021-07")
+
+
+def test_a_day_that_is_cut_off_has_failed(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    kept = Kept()
+    monkeypatch.setattr("cloudlstm.cli.daily_run.run_day", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        daily(paths, 0, cloud(kept))
+    assert kept.take() == {"failed": 1.0}
+
+
+def test_a_day_that_was_killed_before_its_figures_sends_them_with_the_next_command(paths: ModelPaths) -> None:
+    kept = Kept()
+    run_day(paths, DAYS[0][1])
+    daily(paths, 0, cloud(kept))
+    figures = kept.take()
+    assert (figures["done"], figures["forecasts"]) == (1.0, 2.0)
+    daily(paths, 0, cloud(kept))
+    assert "done" not in kept.take()
+
+
+def test_a_command_that_is_killed_in_a_training_has_sent_the_figures_of_its_day(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(Exception):
+        """Stands for SIGKILL: nothing after it happens."""
+
+    def killed(*_: Any) -> None:
+        raise KilledError
+
+    kept = Kept()
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train_all", killed)
+    monkeypatch.setattr("cloudlstm.cli.daily_run._note", killed)
+    with pytest.raises(KilledError):
+        daily(paths, 0, cloud(kept))
+    assert kept.take()["done"] == 1.0
+    monkeypatch.undo()
+    daily(paths, 0, cloud(kept))
+    assert "done" not in kept.take()
+
+
+def test_figures_are_sent_again_while_the_service_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Throttled(Kept):
+        """Takes every second request."""
+
+        refused = False
+
+        def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
+            self.refused = not self.refused
+            if self.refused:
+                raise TargetUnavailableError("cannot send metrics to Cloud Monitoring: backend error (503)")
+            super().put(model, figures, at)
+
+    kept = Throttled()
+    target = cloud(kept)
+    monkeypatch.setattr(target, "_intervals", Intervals(0.0, 0.0))
+    target.send_figures("m", {"done": 1.0}, 5.0)
+    assert kept.sent == [("m", {"done": 1.0}, 5.0)]
+
+
+def test_a_service_that_does_not_answer_fails_no_day(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cloudlstm.targets.cloud.FIGURES_LIMIT_S", 0.0)
+
     class Down:
         def put(self, *_: Any) -> None:
             raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")

@@ -96,15 +96,39 @@ def test_a_model_that_fails_does_not_stop_the_others(config: TargetConfig) -> No
 
     uri = schedule_work.do_days(config, day, {})
     assert [name for name, _ in called] == ["a", "b"]
-    target, wait, *costs = called[0][1]
-    assert (target, wait) == ("--target=memory://mine/target.json", "--wait")
+    target, wait, *costs, skip = called[0][1]
+    assert (target, wait, skip) == ("--target=memory://mine/target.json", "--wait", "--skip-trainings")
     assert all(each.startswith(("--max-usd-month=", "--launcher-usd-per-hour=")) for each in costs)
     ((name, launch),) = schedule.launches(f"{config.bucket_uri}/runs", 9)
     assert uri.endswith(f"/schedule/{name}.json")
     assert [each.word for each in launch.models] == ["failed", "refused"]
 
 
-def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config: TargetConfig) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "word"), [(0, 1, "failed"), (3, None, "cut off"), (1, 0, "failed"), (None, 0, "cut off")]
+)
+def test_trainings_begin_when_the_days_of_all_models_are_done(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch, first: int | None, second: int | None, word: str
+) -> None:
+    """A long training of one model takes no day from another."""
+    called = []
+
+    def day(name: str, flags: list[str]) -> ModelDay:
+        is_day = "--skip-trainings" in flags
+        called.append((name, "day" if is_day else "trainings"))
+        return ModelDay(name, first if is_day else second, 1.0, "the day" if is_day else "the trainings")
+
+    monkeypatch.setattr(schedule_work, "has_trainings", lambda paths: paths.name == "a")
+    schedule_work.do_days(config, day, {})
+    again = [("a", "trainings")] if first in (0, 3) else []  # a day that failed would only fail again
+    assert called == [("a", "day"), ("b", "day"), *again]
+    ((_, launch),) = schedule.launches(f"{config.bucket_uri}/runs", 9)
+    assert launch.models[0].word == word
+    if again:
+        assert launch.models[0] == ModelDay("a", second, 2.0, "the day\nthe trainings")
+
+
+def test_the_price_of_the_machine_is_passed_on_and_the_limit_of_a_month_if_there_is_one(config: TargetConfig) -> None:
     flags: list[str] = []
 
     def day(name: str, given: list[str]) -> ModelDay:
@@ -114,6 +138,9 @@ def test_the_limit_of_a_month_is_passed_on_with_the_price_of_the_machine(config:
     limited = schedule.schedule_of(config).model_copy(update={"max_usd": 40.0})
     schedule_work.do_days(config.model_copy(update={"schedule": limited}), day, {})
     assert "--max-usd-month=40" in flags
+    flags.clear()
+    schedule_work.do_days(config, day, {})  # the policy of a model may have a limit, and the page shows the cost
+    assert not [each for each in flags if each.startswith("--max-usd-month")]
     (price,) = {each for each in flags if each.startswith("--launcher-usd-per-hour=")}
     assert 0.1008 < float(price.partition("=")[2]) < 0.11  # m7i.large and its disk
 
@@ -144,6 +171,39 @@ def test_a_day_is_cut_off_before_the_deadline_of_the_machine(monkeypatch: pytest
     monkeypatch.setattr(sys, "executable", str(slow))
     done = schedule_work.run_day("m", [], 1)
     assert (done.status, done.log) == (None, "begun")
+
+
+def test_days_end_before_the_deadline_of_the_machine(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is kept beside the folder of the job, and is nearer than the hours of the schedule after a slow set-up."""
+    place = f"{config.bucket_uri}/target.json"
+    chosen = schedule.schedule_of(config).model_copy(update={"target": place})
+    storage.write_json(place, config.model_copy(update={"schedule": chosen}).model_dump(mode="json"))
+    storage.write_json(schedule.assignment_uri(config), {"target": place})
+    monkeypatch.setenv("CLOUDLSTM_BUCKET_URI", config.bucket_uri)
+    monkeypatch.setenv("CLOUDLSTM_GROUP", chosen.group)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "jobs" / "agent.py")])
+    left: list[float] = []
+
+    def day(name: str, _: list[str], seconds: float) -> ModelDay:
+        left.append(seconds)
+        return ModelDay(name, 0, 1.0, "")
+
+    monkeypatch.setattr(schedule_work, "run_day", day)
+    margin = schedule_work._MARGIN_S
+    for text, most in (
+        ("", 8 * 3600),
+        (f"{int(time.time()) + 7200}\n", 7200),
+        (str(int(time.time()) + 10**6), 8 * 3600),
+    ):
+        (tmp_path / "deadline").write_text(text)
+        left.clear()
+        assert schedule_work.main() == 0
+        assert most - margin - 600 < left[0] <= most - margin
+    (tmp_path / "deadline").write_text(str(int(time.time()) + 60))
+    assert schedule_work.main() == 0
+    assert left[-1] < 0  # so it is cut off at once
 
 
 def test_one_launcher_at_a_time(config: TargetConfig, monkeypatch: pytest.MonkeyPatch) -> None:

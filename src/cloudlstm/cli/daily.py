@@ -28,6 +28,7 @@ def daily(
     now: str | None = None,
     max_usd_month: float | None = None,
     launcher_usd_per_hour: float | None = None,
+    skip_trainings: bool = False,
     wait: bool = False,
     trust_endpoints: bool = False,
     json: bool = False,
@@ -46,6 +47,7 @@ def daily(
         max_usd_month: Most that the model may cost in a month in USD, instead of the limit of its policy; a training
             that may exceed it is refused.
         launcher_usd_per_hour: The price of this machine an hour in USD, which counts for the limit.
+        skip_trainings: Leave the trainings that are due; the same command without this flag does them.
         wait: Wait while another run uses the trainers of the target.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print the document of the day.
@@ -56,6 +58,7 @@ def daily(
     chosen = open_target(parse_text("target", target), wait=parse_switch("wait", wait), trust_endpoints=trusted)
     model, place = str(parse_text("name", name)), parse_text("root", root)
     moment = _moment(parse_text("now", now))
+    train = not parse_switch("skip-trainings", skip_trainings)
     amounts = _usd("max-usd-month", max_usd_month), _usd("launcher-usd-per-hour", launcher_usd_per_hour)
 
     def work() -> int:
@@ -67,7 +70,8 @@ def daily(
         def tell(day: Day) -> None:
             terminal.write(day_text(model, day, as_json=as_json))
 
-        day = run_daily(open_model(root_uri(place or chosen.root), model), chosen, moment, tell, Limits(*amounts))
+        paths = open_model(root_uri(place or chosen.root), model)
+        day = run_daily(paths, chosen, moment, tell, Limits(*amounts), train=train)
         return REFUSED if day.refused else 0
 
     return Deferred(work)

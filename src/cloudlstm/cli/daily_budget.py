@@ -11,7 +11,7 @@ from cloudlstm.costs.usage import machine_hours, read_usage
 from cloudlstm.market.calendar import sessions
 from cloudlstm.market.store.version import Version
 from cloudlstm.models import registry
-from cloudlstm.models.budget import Budget, Price
+from cloudlstm.models.budget import Budget, Price, PriceOf
 from cloudlstm.models.documents import Due
 from cloudlstm.models.due import run_config
 from cloudlstm.models.paths import ModelPaths
@@ -35,12 +35,32 @@ def budget_of(paths: ModelPaths, target: Target, limit: float | None) -> Callabl
     most = registry.recipe_of(paths).policy.max_usd_month if limit is None else limit
     if most is None or not isinstance(target, CloudTarget):
         return None
+    return lambda date: Budget(paths, date, most, _prices(paths, target))
+
+
+def other_usd(paths: ModelPaths, target: Target, due: Due, date: str, manifest: str) -> float:
+    """Returns what a training costs besides the time of its machines at work, at most.
+
+    That is the cluster while it is idle afterwards, and the way to the internet; no record of the run has them.
+
+    Args:
+        paths: The model.
+        target: Where it is trained.
+        due: The training.
+        date: The day that asks for it.
+        manifest: URI of the manifest of its bars.
+    """
+    return _prices(paths, target)(due, date, manifest).other_usd if isinstance(target, CloudTarget) else 0.0
+
+
+def _prices(paths: ModelPaths, target: CloudTarget) -> PriceOf:
+    """Returns what tells the price of a training."""
 
     def price(due: Due, date: str, manifest: str) -> Price:
         tickers = len(Version.open(manifest).tickers())
         return price_of(target, RunPaths.of(paths.root, due.run), settings_of(paths, due, date, manifest), tickers)
 
-    return lambda date: Budget(paths, date, most, price)
+    return price
 
 
 def settings_of(paths: ModelPaths, due: Due, date: str, manifest: str, *, warm: bool = True) -> RunConfig:

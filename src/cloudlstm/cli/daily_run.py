@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.daily_budget import budget_of, settings_of
+from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
 from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
 from cloudlstm.models import registry
-from cloudlstm.models.budget import Budget, note_usage, spent, usage_of
+from cloudlstm.models.budget import Budget, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.delivery import deliver
 from cloudlstm.models.documents import Day, Due
@@ -53,6 +53,8 @@ def run_daily(
     clock: Callable[[], dt.datetime],
     tell: Callable[[Day], None] = lambda _: None,
     limits: Limits = NO_LIMITS,
+    *,
+    train: bool = True,
 ) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
@@ -64,38 +66,36 @@ def run_daily(
         clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
         limits: The monthly limit, and what this machine costs.
+        train: False leaves the trainings that are due to a later command; that one then sends the figures of both.
 
     Raises:
         BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
     """
     began = time.monotonic()
     sender = _Sender(target, paths.name, clock)
+    figures: dict[str, float] = {}
     try:
         day = _day(paths, target, clock, limits, sender)
-    except Exception:
-        sender.send({FAILED: 1.0})
-        raise
-    day_s = time.monotonic() - began
-    tell(day)
-    errors: list[CloudLSTMError] = []
-    tried: list[str] = []
-    budget = budget_of(paths, target, limits.max_usd_month)
-    for of_day, due in list(_unfinished(paths)):
+        errors: list[CloudLSTMError] = []
+        tried: dict[str, float] = {}
         try:
-            tried.append(due.run)
-            _train(paths, of_day, due, target, budget(day.date) if budget else None)
-        except CloudLSTMError as error:  # others may go well
-            errors.append(error)
-    whole_s = time.monotonic() - began
-    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
-    before = usage_of(paths, day.date).get("usd") or 0.0
-    used = note_usage(paths, day.date, seconds=day_s, launcher_usd=launcher, trained=tried)
-    write_monitor(paths)
-    refused = [each for each in errors if isinstance(each, BudgetError)]
-    figures = {FAILED: float(len(refused) < len(errors)), SECONDS: whole_s, USD: (used["usd"] or 0.0) - before}
-    if sender.sends:
-        figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
-    sender.send(figures)
+            tell(day)
+            if train:
+                _train_all(paths, day, target, limits, tried, errors)
+        finally:  # what trainings have cost counts, also if the command is cut off
+            whole_s = time.monotonic() - began
+            used = _note(paths, day.date, whole_s, limits, tried)
+            figures |= {SECONDS: whole_s, USD: used}
+        write_monitor(paths)
+        refused = [each for each in errors if isinstance(each, BudgetError)]
+        figures[FAILED] = float(len(refused) < len(errors))
+        if sender.sends:
+            figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+    except BaseException:  # also SIGTERM and Ctrl-C, since nothing else tells that the command did not end
+        sender.send(figures | {FAILED: 1.0})
+        raise
+    if train or not has_trainings(paths):  # a service may refuse a second value of the same moment
+        sender.send(figures)
     if errors:
         worst = next((each for each in errors if each not in refused), errors[0])
         for each in errors:
@@ -105,8 +105,44 @@ def run_daily(
     return day
 
 
+def _train_all(
+    paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: dict[str, float], errors: list[CloudLSTMError]
+) -> None:
+    """Carries out all trainings that are not finished.
+
+    Args:
+        paths: The model.
+        day: The newest day, whose month has to pay them.
+        target: Where they are trained.
+        limits: The monthly limit.
+        tried: Gets the run of each training, with what it has cost besides its machines in USD.
+        errors: Gets the errors of those that failed; the others may go well.
+    """
+    budget = budget_of(paths, target, limits.max_usd_month)
+    for of_day, due in list(_unfinished(paths)):
+        tried[due.run] = other = 0.0
+        before = cost_of_run(paths, due.run)
+        try:
+            other = other_usd(paths, target, due, of_day.date, of_day.manifest)
+            _train(paths, of_day, due, target, budget(day.date) if budget else None)
+        except CloudLSTMError as error:
+            errors.append(error)
+        finally:
+            if cost_of_run(paths, due.run) > before:  # else it used no machine
+                tried[due.run] = other
+
+
+def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float]) -> float:
+    """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
+    launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
+    before = usage_of(paths, date).get("usd") or 0.0
+    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried)
+    return (used["usd"] or 0.0) - before
+
+
 def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], limits: Limits, sender: _Sender) -> Day:
     """Carries out the day itself, delivers its forecasts, and sends its figures."""
+    began = time.monotonic()
     budget = budget_of(paths, target, limits.max_usd_month)
     known = set(registry.day_dates(paths))
     choose = (lambda date: budget(date).choose) if budget else None
@@ -114,7 +150,10 @@ def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], li
     if day.date in known:
         terminal.write_error("note: this day was done before; nothing is read again\n")
     deliver(paths)  # also after a day that was killed before it
-    sender.send({UP_TO_DATE: 1.0} | ({} if day.date in known else figures_of(day)))
+    sent = bool(usage_of(paths, day.date))  # false also if a command was killed before it sent them
+    sender.send({UP_TO_DATE: 1.0} | ({} if sent else figures_of(day)))
+    if not sent:
+        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained={})
     return day
 
 
@@ -137,6 +176,11 @@ class _Sender:
             self._target.send_figures(self._model, figures, self._clock().timestamp())
         except CloudLSTMError as error:
             terminal.write_error(f"note: no figures were sent: {error}\n")
+
+
+def has_trainings(paths: ModelPaths) -> bool:
+    """Whether the model has trainings that are not finished."""
+    return any(True for _ in _unfinished(paths))
 
 
 def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:

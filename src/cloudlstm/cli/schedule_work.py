@@ -1,6 +1,7 @@
-"""What a launcher does that has come by a target's schedule: the day of each model, one after the other.
+"""What a launcher does that has come by a target's schedule: the days of all models, then their trainings.
 
-jobs/launch.py calls `main` on the machine. A model that fails does not stop the others. Each day is `cloudlstm daily`
+jobs/launch.py calls `main` on the machine. A model that fails does not stop the others, and a long training of one
+takes no time from the day of another, because trainings begin when all days are done. Each day is `cloudlstm daily`
 in a process of its own, as a user would call it, so it does nothing if it was done before. In the end one object tells
 exit status and last lines of each model (`targets.schedule.Launch`).
 """
@@ -15,11 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
+from cloudlstm.cli.daily_run import has_trainings
 from cloudlstm.costs.prices import prices
-from cloudlstm.errors import RunBusyError, TargetError
+from cloudlstm.errors import CloudLSTMError, RunBusyError, TargetError
+from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import join
 from cloudlstm.targets.cloud import root_of
 from cloudlstm.targets.document import TargetConfig, load
@@ -34,6 +39,9 @@ _WAIT_S = 600.0
 _LOOK_S = 2.0
 _STOP_S = 60.0
 _LOG_BYTES = 16_384
+_SKIP = "--skip-trainings"
+_DAY_STANDS = (0, 3)
+"""Exit statuses after which the trainings of a model are tried: done and refused."""
 _DISK_GIB = 30
 """The disk of a launcher in infra/terraform."""
 
@@ -44,13 +52,12 @@ def main() -> int:
     0: the record is written, whatever became of the models, or another launcher does the work. An error that a second
     try may mend is raised.
     """
-    began = time.monotonic()
     environment = os.environ
     place = join(environment["CLOUDLSTM_BUCKET_URI"], "trainers", environment["CLOUDLSTM_GROUP"], "assignment.json")
     config = load(str(storage.read_json(place)["target"]))
     if place != assignment_uri(config):
         raise TargetError(f"{place} names a target whose launchers are assigned at {assignment_uri(config)}")
-    limit = began + schedule_of(config).max_hours * 3600 - _MARGIN_S
+    limit = time.monotonic() + _seconds_left(config, Path(sys.argv[0]).resolve().parent.parent / "deadline")
     lease = Lease(coordinates(config), join(root_of(config), "schedule", secrets.token_hex(8)), lambda _: False)
     try:
         _take(lease)
@@ -65,10 +72,25 @@ def main() -> int:
     return 0
 
 
+def _seconds_left(config: TargetConfig, deadline: Path) -> float:
+    """Seconds in which the days have to be done.
+
+    Args:
+        config: The target.
+        deadline: The file beside the folder of this job in which bootstrap/trainer.sh keeps when the machine ends, in
+            seconds since the epoch. Its time began with the machine, before this process, which may also be a second
+            one after a failure.
+    """
+    whole = schedule_of(config).max_hours * 3600.0
+    with suppress(OSError, ValueError):  # without such a file that script has not set up this machine
+        whole = min(whole, int(deadline.read_text()) - time.time())
+    return whole - _MARGIN_S
+
+
 def do_days(
     config: TargetConfig, day: Callable[[str, list[str]], ModelDay], environment: Mapping[str, str] = os.environ
 ) -> str:
-    """Does the day of each model of the schedule, and writes the record.
+    """Does the day of each model of the schedule, then the trainings that are due, and writes the record.
 
     Args:
         config: The target.
@@ -85,19 +107,41 @@ def do_days(
     if now := environment.get(NOW):
         acted = dt.datetime.fromisoformat(now).astimezone(dt.UTC)
         flags.append(f"--now={acted:%Y-%m-%dT%H:%M:%S}")
-    done = []
+    done: dict[str, ModelDay] = {}
     for name in schedule.models:
-        done.append(day(name, flags))
-        sys.stderr.write(f"{name}: {done[-1].word} after {done[-1].seconds:.0f} s\n{done[-1].log}\n")
+        done[name] = _told(day(name, [*flags, _SKIP]))
+    for name, first in list(done.items()):
+        if first.status in _DAY_STANDS and _has_trainings(ModelPaths.of(root_of(config), name)):
+            done[name] = _together(first, _told(day(name, flags)))
     launch = Launch(
         began=_iso(began),
         ended=_iso(dt.datetime.now(dt.UTC)),
         acted=_iso(acted),
         version=__version__,
         address=environment.get("CLOUDLSTM_ADDRESS", ""),
-        models=tuple(done),
+        models=tuple(done.values()),
     )
     return record(root_of(config), acted.astimezone(ZoneInfo(schedule.time_zone)).date().isoformat(), launch)
+
+
+def _told(day: ModelDay) -> ModelDay:
+    """Writes what was done for a model to the log of the machine."""
+    sys.stderr.write(f"{day.model}: {day.word} after {day.seconds:.0f} s\n{day.log}\n")
+    return day
+
+
+def _has_trainings(paths: ModelPaths) -> bool:
+    """Whether trainings are left after the day; also if that is not known, for then the command will tell."""
+    try:
+        return has_trainings(paths)
+    except CloudLSTMError:
+        return True
+
+
+def _together(day: ModelDay, trainings: ModelDay) -> ModelDay:
+    """What was done for a model, from its day and its trainings; the second command also tells a refusal of the day."""
+    log = f"{day.log}\n{trainings.log}"[-_LOG_BYTES:]
+    return ModelDay(day.model, trainings.status, round(day.seconds + trainings.seconds, 1), log)
 
 
 def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
@@ -140,13 +184,11 @@ def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
 
 
 def _limits(config: TargetConfig) -> list[str]:
-    """The flags of the schedule's limit of a month, towards which this machine counts as well."""
+    """The price of this machine, and the schedule's limit of a month, towards which the price counts."""
     schedule = schedule_of(config)
-    if schedule.max_usd is None:
-        return []
     price = prices(config.cloud).trainer(schedule.machine, "none", _DISK_GIB, spot=False)
     own = [] if price is None else [f"--launcher-usd-per-hour={price:.4f}"]
-    return [f"--max-usd-month={schedule.max_usd:g}", *own]
+    return own if schedule.max_usd is None else [f"--max-usd-month={schedule.max_usd:g}", *own]
 
 
 def _take(lease: Lease) -> None:

@@ -10,7 +10,7 @@ day keeps a copy, which stays if the run is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -137,6 +137,7 @@ _COMMAND = "cloudlstm daily NAME --max-usd-month=USD"
 def spent(paths: ModelPaths, month: str) -> float:
     """USD that a model has cost in a month, such as "2026-11": trainings, and the launcher if its price is known.
 
+    Trainings count with the cluster while it is idle after them, and with the way to the internet.
     What a run has cost so far and no earlier month has counted is counted in this month.
     """
     dates = [date for date in registry.day_dates(paths) if date[:7] <= month][-_DAYS:]
@@ -152,7 +153,7 @@ def spent(paths: ModelPaths, month: str) -> float:
                 earlier[run] = latest[run]
         runs.update(due.run for due in registry.day_of(paths, date).due)
         if date[:7] == month:
-            total += float(used.get("launcher_usd") or 0.0)
+            total += float(used.get("launcher_usd") or 0.0) + float(used.get("other_usd") or 0.0)
     for run in runs | set(latest):
         known = max(cost_of_run(paths, run), latest.get(run, 0.0))
         total += known - earlier.get(run, 0.0)
@@ -174,27 +175,29 @@ def usage_of(paths: ModelPaths, date: str) -> dict[str, Any]:
 
 
 def note_usage(
-    paths: ModelPaths, date: str, *, seconds: float, launcher_usd: float | None, trained: Sequence[str]
+    paths: ModelPaths, date: str, *, seconds: float, launcher_usd: float | None, trained: Mapping[str, float]
 ) -> dict[str, Any]:
     """Adds the work of one command to the usage object of a day, and returns the object.
 
     Args:
         paths: The model.
         date: The day.
-        seconds: Time of the command.
+        seconds: Time of the command; kept if it is the first one of the day.
         launcher_usd: Price of its machine for this time; None if it is not known.
-        trained: The runs that it has trained, or tried to.
+        trained: The runs that it has trained, or tried to, each with what it has cost besides the time of its machines.
     """
     used = usage_of(paths, date)
     trainings = used.get("trainings", {}) | {run: cost_of_run(paths, run) for run in trained}
     launcher = used.get("launcher_usd")
     if launcher_usd is not None:
         launcher = (launcher or 0.0) + launcher_usd
-    known = [value for value in (launcher, *trainings.values()) if value is not None]
+    other = (used.get("other_usd") or 0.0) + sum(trained.values())
+    known = [value for value in (launcher, *trainings.values(), other or None) if value is not None]
     document = {
         "seconds": used.get("seconds", round(seconds, 3)),
         "launcher_usd": launcher,
         "trainings": trainings,
+        "other_usd": other,
         "usd": sum(known) if known else None,
     }
     storage.write_json(paths.usage(date), document)

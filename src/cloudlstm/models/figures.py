@@ -20,7 +20,7 @@ FIGURES = {
     "missed_sessions": "sessions since the day before that had no day",
     "forecasts": "forecasts of the champion",
     USD: "list price of what the command has used",
-    USD_MONTH: "list price of everything in the month so far",
+    USD_MONTH: "list price in the month so far: trainings, their cluster while idle, and the launcher",
     SECONDS: "duration of the command with its trainings",
 }
 """Name -> meaning. All have one value a day, but `up_to_date`, which each call of the command sends."""

@@ -39,6 +39,8 @@ _PARTS = ("uri", "sha256")
 _HOUR_S = 3600
 WORKERS = 2
 """Trainers of a run that names no number, if the group may have as many."""
+FIGURES_LIMIT_S = 30.0
+"""How long figures are tried again. A command that SIGTERM ends sends them too, and a launcher gives it a minute."""
 
 
 class CloudTarget(Target):
@@ -198,9 +200,9 @@ class CloudTarget(Target):
         return any(each.state in (JobState.RUNNING, JobState.DONE) for each in found)
 
     def send_figures(self, model: str, figures: Mapping[str, float], at: float) -> None:
-        """Sends figures of a model to the cloud's service for metrics."""
-        if self._metrics is not None and figures:
-            self._metrics.put(model, figures, at)
+        """Sends figures of a model to the cloud's service for metrics; tries again while it is unavailable."""
+        if (metrics := self._metrics) is not None and figures:
+            retry_unavailable(lambda: metrics.put(model, figures, at), FIGURES_LIMIT_S, self._intervals)
 
     def end(self, run: str | None = None) -> list[str]:
         """Cancels the running jobs of one run or of all runs, no matter who started them; returns what was done."""

@@ -15,17 +15,18 @@ from cloudlstm.cli import main
 from cloudlstm.cli.daily_budget import budget_of, price_of, settings_of
 from cloudlstm.cli.daily_run import Limits, run_daily
 from cloudlstm.config import parse
-from cloudlstm.errors import BudgetError, UsageError
+from cloudlstm.errors import BudgetError, TargetError, UsageError
 from cloudlstm.models import ledger, registry
 from cloudlstm.models.budget import Budget, Price, note_usage, spent, usage_of
 from cloudlstm.models.creating import read_policy
 from cloudlstm.models.day import run_day
-from cloudlstm.models.documents import Due
+from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target, open_target
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
+from models.daily.machine_hours import worked
 from models.daily.recorded import FIRST_DAY, evenings, write_market
 from models.daily.untrained import make_model
 from models.test_due import SETTINGS
@@ -48,17 +49,7 @@ def paths(tmp_path: Path) -> ModelPaths:
     )  # fmt: skip
 
 
-def worked(paths: ModelPaths, run: str, hours: float, attempt: int = 1) -> float:
-    """Records an hour of machines of a run at 2 USD; returns what that costs."""
-    own = RunPaths.of(paths.root, run)
-    storage.write_json(own.attempt(attempt), {})
-    rate = {"machine": "m", "machines": 2, "usd_per_hour": 2.0, "spot": False, "prices": "list"}
-    document = {"attempt": attempt, "job": "train", "rate": rate, "began": 1e9, "ended": 1e9 + hours * 3600}
-    storage.write_json(own.usage(attempt, "train"), document)
-    return hours * 2.0
-
-
-def run_with(paths: ModelPaths, number: int, target: Target, limit: float | None) -> object:
+def run_with(paths: ModelPaths, number: int, target: Target, limit: float | None) -> Day:
     moment = DAYS[number][1]
     return run_daily(paths, target, lambda: moment, limits=Limits(max_usd_month=limit))
 
@@ -103,6 +94,21 @@ def test_daily_tells_a_refusal_and_ends_with_3(
     assert over["left"] == pytest.approx(max(left, 0.0))
 
 
+def test_a_higher_limit_counts_from_the_next_session_on(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guide says: the refused day stands, or its training would be due twice."""
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.run))
+    run_with(paths, 0, cloud(), 0.01)
+    for limit in (0.01, 1000.0):
+        assert run_with(paths, 1, cloud(), limit).over_budget
+        assert trained == []
+    assert not run_with(paths, 2, cloud(), 1000.0).over_budget
+    assert len(trained) == 1
+    guide = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    (row,) = [line for line in guide.splitlines() if line.startswith("| over-budget |")]
+    assert "from the next session on" in row
+
+
 def test_a_training_of_an_earlier_day_is_refused_as_well(paths: ModelPaths) -> None:
     """The day had money for it; its training failed after it had cost most of that."""
     for number in range(2):
@@ -114,6 +120,38 @@ def test_a_training_of_an_earlier_day_is_refused_as_well(paths: ModelPaths) -> N
     assert error.value.exit_code == daily_command.REFUSED
     assert storage.exists(paths.latest)
     assert usage_of(paths, day.date)["trainings"] == {due.run: cost}
+
+
+@pytest.mark.parametrize("limit", [None, 1000.0])
+def test_the_idle_cluster_of_a_training_counts_for_the_month(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, limit: float | None
+) -> None:
+    """No record of the run has its time; a training that used no machine left none."""
+    machines: list[float] = []
+
+    def train(paths: ModelPaths, _: Day, due: Due, *__: object) -> None:
+        if machines:
+            worked(paths, due.run, machines.pop())
+        raise TargetError("cannot call RunJobFlow")
+
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", train)
+    target = cloud(region="us-east-1")
+    run_with(paths, 0, target, limit)
+    with pytest.raises(TargetError):
+        run_with(paths, 1, target, limit)
+    day = registry.day_of(paths, DAYS[1][0].isoformat())
+    (due,) = day.due
+    assert (spent(paths, "2021-07"), usage_of(paths, day.date)["usd"]) == (0.0, 0.0)
+    config = settings_of(paths, due, day.date, day.manifest)
+    other = price_of(target, RunPaths.of(paths.root, due.run), config, 2).other_usd
+    assert other > 5 * 0.1632 * 1.25  # the cluster for the hour in which it is idle, at its largest size
+    for hours in (0.5, 0.75):  # the second command goes on with the same run
+        machines.append(hours)
+        with pytest.raises(TargetError):
+            run_with(paths, 1, target, limit)
+        times = 1 if hours == 0.5 else 2
+        assert spent(paths, "2021-07") == pytest.approx(hours * 2.0 + times * other)
+        assert usage_of(paths, day.date)["usd"] == pytest.approx(spent(paths, "2021-07"))
 
 
 def test_a_limit_needs_the_prices_of_all_machines(paths: ModelPaths) -> None:
@@ -138,15 +176,15 @@ def test_what_a_month_has_cost(paths: ModelPaths) -> None:
     june, july = DAYS[0][0].isoformat(), DAYS[2][0].isoformat()
     first = worked(paths, due.run, 1.0)
     assert spent(paths, "2021-07") == first
-    note_usage(paths, june, seconds=1.0, launcher_usd=0.25, trained=[due.run])  # as if it had been of June
+    note_usage(paths, june, seconds=1.0, launcher_usd=0.25, trained={due.run: 0.0})  # as if it had been of June
     assert (spent(paths, "2021-06"), spent(paths, "2021-07")) == (first + 0.25, 0.0)
     second = worked(paths, due.run, 2.0, attempt=2)
     assert spent(paths, "2021-07") == second
-    note_usage(paths, july, seconds=1.0, launcher_usd=0.5, trained=[due.run])
-    note_usage(paths, july, seconds=9.0, launcher_usd=0.5, trained=[])
+    note_usage(paths, july, seconds=1.0, launcher_usd=0.5, trained={due.run: 0.125})
+    note_usage(paths, july, seconds=9.0, launcher_usd=0.5, trained={})
     for item in list(storage.list_objects(f"{RunPaths.of(paths.root, due.run).uri}/")):
         storage.delete(item.uri)
-    assert (spent(paths, "2021-06"), spent(paths, "2021-07")) == (first + 0.25, second + 1.0)
+    assert (spent(paths, "2021-06"), spent(paths, "2021-07")) == (first + 0.25, second + 1.125)
     assert usage_of(paths, july)["seconds"] == 1.0
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from cloudlstm.models.paths import ModelPaths
 from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import add_version, make_model
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs/latest.schema.json").read_text(encoding="utf-8"))
+SCHEMA_PAGE = Path(__file__).parents[3] / "docs/latest.schema.json"
+SCHEMA = json.loads(SCHEMA_PAGE.read_text(encoding="utf-8"))
 DAYS = list(evenings(FIRST_DAY, 4))
 
 
@@ -88,6 +91,23 @@ def test_a_model_that_has_made_no_forecasts_says_so(paths: ModelPaths) -> None:
     assert delivery.problems(paths) == []
 
 
+def test_the_example_of_the_page_takes_only_forecasts_of_the_session_that_is_needed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those of an older day either, whose latest.json says `current`."""
+    assert daily(paths, 0) == 0
+    page = (SCHEMA_PAGE.parent / "delivery.md").read_text(encoding="utf-8")
+    code = page.partition("```python\n")[2].partition("```")[0]
+    code = code.replace("runs/models/core6/", paths.uri.removeprefix("file://") + "/")
+    code, places = re.subn(r'wanted = "[0-9-]+"', "pass", code)
+    assert places == 1
+    known: dict[str, Any] = {"wanted": DAYS[1][0].isoformat()}
+    exec(code, known)
+    assert len(known["forecasts"]) == 3
+    with pytest.raises(AssertionError):
+        exec(code, {"wanted": DAYS[2][0].isoformat()})
+
+
 @pytest.mark.parametrize("write", [1, 2])
 def test_a_delivery_that_was_killed_leaves_the_old_one_whole(
     paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, write: int
@@ -119,6 +139,24 @@ def test_a_delivery_that_was_killed_leaves_the_old_one_whole(
     assert read(paths)[0]["current"]
 
 
+def test_a_slow_process_does_not_deliver_an_older_day_over_a_newer_one(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the first day; before its last write another process does the second one and delivers it."""
+    run_day(paths, DAYS[0][1])
+    real, others = storage.write, [1]
+
+    def write(uri: str, data: bytes, *, if_absent: bool = False) -> None:
+        if uri == paths.latest and others:
+            assert daily(paths, others.pop()) == 0
+        real(uri, data, if_absent=if_absent)
+
+    monkeypatch.setattr(storage, "write", write)
+    assert delivery.deliver(paths).day == DAYS[1][0].isoformat()
+    assert read(paths)[0]["day"] == DAYS[1][0].isoformat()
+    assert delivery.problems(paths) == []
+
+
 def test_a_record_of_a_day_that_has_no_document_yet_is_not_delivered(paths: ModelPaths) -> None:
     assert daily(paths, 0) == 0
     before = storage.read(paths.latest)
@@ -126,6 +164,56 @@ def test_a_record_of_a_day_that_has_no_document_yet_is_not_delivered(paths: Mode
     storage.delete(paths.day(DAYS[1][0].isoformat()))  # as if the day had been killed after its record
     delivery.deliver(paths)
     assert storage.read(paths.latest) == before
+
+
+def another_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a release that writes other bytes of the same table."""
+    real = pq.write_table
+
+    def writing(table: pa.Table, file: Any, **_: Any) -> None:
+        real(table, file, compression="gzip", write_statistics=False)
+
+    monkeypatch.setattr(delivery.pq, "write_table", writing)
+
+
+def test_another_pyarrow_finds_no_fault_and_keeps_the_file(paths: ModelPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert daily(paths, 0) == 0
+    before = storage.read(paths.latest)
+    another_pyarrow(monkeypatch)
+    assert delivery.problems(paths) == []
+    delivery.deliver(paths)
+    assert storage.read(paths.latest) == before
+    assert len(list(storage.list_objects(f"{paths.uri}/forecasts/"))) == 1
+
+
+def test_a_file_with_other_forecasts_is_found_though_its_name_is_right(paths: ModelPaths) -> None:
+    """Somebody replaced both objects."""
+    assert daily(paths, 0) == 0
+    latest, table = read(paths)
+    before = storage.read(paths.latest)
+    for column in ("forecast_return", "forecast_close", "ticker"):
+        place = table.schema.get_field_index(column)
+        changed = table.set_column(place, table.schema.field(column), table[column].take([1, 0, 2]))
+        file = io.BytesIO()
+        pq.write_table(changed, file)
+        sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+        storage.write(paths.delivered(latest["newest"]["session"], sha256), file.getvalue())
+        name = f"forecasts/{latest['newest']['session']}.{sha256}.parquet"
+        forged = {**latest, "newest": latest["newest"] | {"sha256": sha256, "parquet": name}}
+        storage.write_json(paths.latest, forged)
+        assert f"{name} does not have the forecasts of the ledger" in delivery.problems(paths)
+        delivery.deliver(paths)
+        assert storage.read(paths.latest) == before
+
+
+def test_a_file_that_was_changed_is_written_again(paths: ModelPaths) -> None:
+    assert daily(paths, 0) == 0
+    latest, table = read(paths)
+    uri = f"{paths.uri}/{latest['newest']['parquet']}"
+    storage.write(uri, storage.read(uri)[:-1] + b"x")
+    delivery.deliver(paths)
+    assert delivery.problems(paths) == []
+    assert read(paths)[1].equals(table)
 
 
 def test_verify_finds_what_was_changed(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:
