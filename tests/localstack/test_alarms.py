@@ -35,6 +35,7 @@ GOOD = {
     "failed": 0.0,
     "refused": 0.0,
     "late": 0.0,
+    "missed_sessions": 0.0,
     "over_budget": 0.0,
     "usd_month": 1.0,
 }
@@ -192,6 +193,7 @@ def weeks(cloud: Cloud, alarm: str, resolved: str) -> None:
         ("failed", "failed"),
         ("refused", "refused"),
         ("late", "late"),
+        ("missed_sessions", "missed"),
         ("over_budget", "over-budget"),
     ):
         next_evening(cloud)

@@ -16,6 +16,7 @@ locals {
       failed      = { figure = "failed", limit = 1, says = "a day or a training has failed" }
       refused     = { figure = "refused", limit = 1, says = "the data or the forecasts failed a check; there are no new forecasts" }
       late        = { figure = "late", limit = 1, says = "the next session had opened; there are no new forecasts" }
+      missed      = { figure = "missed_sessions", limit = 1, says = "sessions before this day had no day; they have no forecasts" }
       over-budget = { figure = "over_budget", limit = 1, says = "a training was refused for its cost" }
     },
     local.usd_warning == null ? {} : {

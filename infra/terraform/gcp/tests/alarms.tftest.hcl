@@ -35,12 +35,16 @@ run "each_model_is_watched" {
   }
 
   assert {
-    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["cost", "failed", "late", "over-budget", "refused"]
+    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["cost", "failed", "late", "missed", "over-budget", "refused"]
     error_message = "Each model has a policy on absence; one on each figure watches all models."
   }
   assert {
     condition     = google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query == "absent_over_time(custom_googleapis_com:cloudlstm_up_to_date{monitored_resource=\"generic_task\",target=\"cloudlstm\",model=\"core6\"}[75h])"
     error_message = "Absence alarms after a weekend and two hours, on weekdays."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.warning["missed"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_missed_sessions{monitored_resource=\"generic_task\",target=\"cloudlstm\"}[168h]) >= 1"
+    error_message = "One missed session alarms, which absence over a weekend cannot see."
   }
   assert {
     condition     = google_monitoring_alert_policy.warning["cost"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_usd_month{monitored_resource=\"generic_task\",target=\"cloudlstm\"}[168h]) >= 16"
@@ -60,7 +64,7 @@ run "every_day_of_the_week" {
   }
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 4
+    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 5
     error_message = "A day and its longest hour; without a limit there is no warning about cost."
   }
   assert {
