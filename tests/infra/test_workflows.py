@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -128,6 +129,41 @@ def test_every_step_of_a_model_is_there() -> None:
     daily = models["jobs"]["daily"]
     assert daily["steps"][-1]["run"].endswith("sh examples/ci/daily.sh $MODELS")
     assert daily["concurrency"] == "daily"
+
+
+def test_with_a_schedule_in_the_cloud_the_workflow_sends_code_and_does_no_days() -> None:
+    jobs = workflow(CI / "models.yml")["jobs"]
+    (bundle,) = (step for step in jobs["release"]["steps"] if step.get("name") == "bundle")
+    assert bundle["if"] == "vars.SCHEDULED == 'true'"
+    assert "vars.SCHEDULED != 'true'" in jobs["daily"]["if"]
+
+
+CREDENTIALS = """
+import botocore.session
+found = botocore.session.Session().get_credentials()
+print(found.method, type(found).__name__)
+"""
+
+
+def test_the_night_takes_the_role_of_the_submitter_again_before_it_ends(tmp_path: Path) -> None:
+    """AWS gives a role that was taken with the credentials of another one for an hour at most."""
+    job = workflow(CI / "models.yml")["jobs"]["daily"]
+    (first,) = (step for step in job["steps"] if "configure-aws-credentials" in step.get("uses", ""))
+    assert first["with"]["role-duration-seconds"] >= job["timeout-minutes"] * 60
+    (step,) = (step for step in job["steps"] if step.get("name") == "submitter")
+    keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}
+    runner = {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_ENV": str(tmp_path / "env"),
+        "ROLE": "arn:aws:iam::123456789012:role/s",
+    }
+    plain = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | keys
+    subprocess.run(["bash", "-e", "-c", step["run"]], env=plain | runner, check=True)
+    later = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    words = [sys.executable, "-c", CREDENTIALS]
+    found = subprocess.run(words, env=plain | later, check=True, capture_output=True, text=True).stdout
+    assert found.split() == ["assume-role", "DeferredRefreshableCredentials"]
+    assert (tmp_path / "aws").stat().st_mode & 0o077 == 0
 
 
 def test_the_dag_skips_what_is_refused() -> None:
