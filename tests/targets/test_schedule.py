@@ -66,6 +66,7 @@ def test_the_assignment_has_what_a_machine_looks_for_and_no_end(config: TargetCo
     assert made == schedule.assignment(config, PARTS)
     assert made["deadline"] > time.time() + 100 * 365 * 86400
     assert len(str(made["deadline"])) == 11  # bootstrap/trainer.sh takes no more digits
+    assert made["within"] == schedule.schedule_of(config).max_hours * 3600  # four failures in its life end a launcher
     assert made["trainer_python"] == "/opt/python"
     assert "wheelhouse" not in made
     without = replace_python(config)
