@@ -233,6 +233,13 @@ def test_the_alarms_of_google(google: Google) -> None:
     assert {each["metric"]["labels"]["model"] for each in opened} == {"core6"}
 
 
+def test_the_warnings_of_google_leave_out_models_without_a_schedule(google: Google) -> None:
+    google.send("small2", **GOOD | {"failed": 1.0})
+    assert not [each for each in google.day() if "failed" in each]
+    google.send("small", failed=1.0)
+    assert google.mailed() == ["[ALERT] desk-failed"]
+
+
 def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Amazon) -> None:
     from botocore.exceptions import ClientError
 

@@ -2,10 +2,13 @@
 # Without `schedule` nothing of this file is made.
 #
 # Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Each condition
-# costs, so one watches all models; only the absence of a model's figure needs its name.
+# costs, so one watches all models of the schedule; only the absence of a model's figure needs its name.
 
 locals {
   watched = var.schedule == null ? [] : var.schedule.models
+
+  # Only models of the schedule: `daily` sends figures of any other model of this target as well. A pattern matches a whole name.
+  watched_pattern = replace(join("|", local.watched), ".", "[.]")
 
   # The longest time between two days that were asked for, and two hours: of a schedule on each day of the week it is a day,
   # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend.
@@ -73,7 +76,7 @@ resource "google_monitoring_alert_policy" "warning" {
     display_name = each.value.says
 
     condition_prometheus_query_language {
-      query                     = "last_over_time(custom_googleapis_com:cloudlstm_${each.value.figure}{monitored_resource=\"generic_task\",target=\"${var.name}\"}[168h]) >= ${each.value.limit}"
+      query                     = "last_over_time(custom_googleapis_com:cloudlstm_${each.value.figure}{monitored_resource=\"generic_task\",target=\"${var.name}\",model=~\"${local.watched_pattern}\"}[168h]) >= ${each.value.limit}"
       duration                  = "0s"
       evaluation_interval       = "300s"
       disable_metric_validation = true
