@@ -1,11 +1,11 @@
 # Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
-# Without `schedule` nothing of this file is made.
+# Without `schedule`, or without `alarms`, nothing of this file is made.
 #
 # Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Each condition
 # costs, so one watches all models of the schedule; only the absence of a model's figure needs its name.
 
 locals {
-  watched = var.schedule == null ? [] : var.schedule.models
+  watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
 
   # Only models of the schedule: `daily` sends figures of any other model of this target as well. A pattern matches a whole name.
   watched_pattern = replace(join("|", local.watched), ".", "[.]")
@@ -32,7 +32,7 @@ locals {
 }
 
 resource "google_monitoring_notification_channel" "alarms" {
-  for_each = toset(length(local.watched) > 0 && var.alarms != null ? var.alarms.emails : [])
+  for_each = toset(length(local.watched) > 0 ? var.alarms.emails : [])
 
   display_name = "Alarms of ${var.name}, ${each.key}"
   type         = "email"

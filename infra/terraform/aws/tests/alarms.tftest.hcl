@@ -60,15 +60,25 @@ run "every_day_of_the_week" {
 
   variables {
     schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 27 && length(aws_cloudwatch_metric_alarm.warning) == 5
     error_message = "A day and its longest hour; without a limit there is no warning about cost."
   }
+}
+
+run "without_alarms_nothing_is_made" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"], max_usd = 20 }
+  }
+
   assert {
-    condition     = length(aws_sns_topic.alarms) == 1 && length(aws_sns_topic_subscription.alarms) == 0
-    error_message = "Without addresses there are alarms, and nobody gets a mail."
+    condition     = length(aws_sns_topic.alarms) + length(aws_cloudwatch_metric_alarm.absent) + length(aws_cloudwatch_metric_alarm.warning) == 0
+    error_message = "An alarm costs money, and without addresses nobody hears it."
   }
 }
 

@@ -61,15 +61,25 @@ run "every_day_of_the_week" {
 
   variables {
     schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
   }
 
   assert {
     condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 5
     error_message = "A day and its longest hour; without a limit there is no warning about cost."
   }
+}
+
+run "without_alarms_nothing_is_made" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"], max_usd = 20 }
+  }
+
   assert {
-    condition     = length(google_monitoring_notification_channel.alarms) == 0
-    error_message = "Without addresses there are alarms, and nobody gets a mail."
+    condition     = length(google_monitoring_alert_policy.absent) + length(google_monitoring_alert_policy.warning) == 0
+    error_message = "An alarm costs money, and without addresses nobody hears it."
   }
 }
 
