@@ -27,6 +27,7 @@ _LABEL = re.compile(r'(\w+)(=~?)"([^"]*)"')
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
 }  # fmt: skip
+_INTERVAL_S = 30
 _MOST_CONDITIONS = 6
 _MOST_CHANNELS = 16
 _PROMQL = "conditionPrometheusQueryLanguage"
@@ -119,6 +120,9 @@ class Alerts:
         for each in conditions:
             if "conditionAbsent" in each:
                 raise Refusal(400, "The duration of a condition on absence is at most 23.5 hours; use PromQL.")
+            interval = str(each.get(_PROMQL, {}).get("evaluationInterval", "30s"))
+            if not re.fullmatch(r"[1-9]\d*s", interval) or int(interval[:-1]) % _INTERVAL_S:
+                raise Refusal(400, f"The evaluation interval must be a positive multiple of {_INTERVAL_S} seconds.")
             if parsed(str(each.get(_PROMQL, {}).get("query", ""))) is None:
                 raise Refusal(400, "This emulator evaluates absent_over_time and last_over_time of one metric only.")
 

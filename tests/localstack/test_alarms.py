@@ -266,6 +266,7 @@ def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Ama
         ({"conditions": []}, "1 to 6 are needed"),
         ({"conditions": [{"conditionAbsent": {"duration": "90000s"}}]}, "23.5 hours"),
         ({"conditions": [{"conditionPrometheusQueryLanguage": {"query": "sum(a)"}}]}, "evaluates absent_over_time"),
+        ({"conditions": [{"conditionPrometheusQueryLanguage": {"evaluationInterval": "45s"}}]}, "multiple of 30"),
         ({"notificationChannels": ["projects/p/notificationChannels/9"]}, "does not exist"),
     ],
 )

@@ -1,8 +1,10 @@
 # Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
 # Without `schedule`, or without `alarms`, nothing of this file is made.
 #
-# Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Each condition
-# costs, so one watches all models of the schedule; only the absence of a model's figure needs its name.
+# Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Of PromQL
+# https://docs.cloud.google.com/monitoring/alerts/using-promql says that a policy can evaluate up to two years of data; looking back for
+# more than a day has not yet been tried on a real project. Each condition costs, so one watches all models of the schedule; only the
+# absence of a model's figure needs its name.
 
 locals {
   watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
