@@ -77,7 +77,7 @@ ROLES = {
 OF_THE_BILLING_ACCOUNT = "billing_budget"
 
 
-@pytest.mark.parametrize("page", ["examples/ci/oidc-gcp/main.tf", "infra/terraform/gcp/README.md"])
+@pytest.mark.parametrize("page", ["examples/ci/oidc-gcp/main.tf", "infra/terraform/gcp/README.md", "docs/clouds.md"])
 def test_whoever_applies_has_a_role_for_every_kind_of_resource(page: str) -> None:
     text = (REPOSITORY / page).read_text()
     files = (REPOSITORY / "infra" / "terraform" / "gcp").rglob("*.tf")
