@@ -153,7 +153,7 @@ set_deadline() { # EPOCH_SECONDS: keeps the earliest deadline ever set
 }
 
 ended() { # the agent's unit has ended
-  local now recent within
+  local now recent
   now=$(date +%s)
   if [[ ${SERVICE_RESULT:-} == success ]]; then # a live launcher removes a trainer sooner
     set_deadline $((now + $(field linger 2>/dev/null || echo 600)))
@@ -169,8 +169,7 @@ ended() { # the agent's unit has ended
   echo "the agent ended: ${SERVICE_RESULT:-}, ${EXIT_CODE:-} ${EXIT_STATUS:-}" >>"$STATE/agent.log" || true
   echo "$now" >>"$STATE/failures"
   mapfile -t recent < <(tail -n "$TRIES" "$STATE/failures")
-  within=$(field within 2>/dev/null || echo "$WITHIN_S")
-  if ((${#recent[@]} == TRIES && now - recent[0] < within)); then
+  if ((${#recent[@]} == TRIES && now - recent[0] < $(field within 2>/dev/null || echo "$WITHIN_S"))); then
     systemctl stop --no-block cloudlstm-agent.service # so it is not started again
     give_up "$STATE/agent.log" "the agent failed $TRIES times in $((now - recent[0])) s"
   else
