@@ -86,9 +86,10 @@ spark-versions: $(READY) ## Prepare with every supported version of Spark; the d
 	CLOUDLSTM_SPARK_VERSIONS="3.5.8 4.1.1 4.3.0" $(BIN)/python -m pytest tests/targets/test_spark_versions.py
 
 CLOUD ?= aws
+MODELS ?=
 
 cloud-up: $(READY) ## Start an emulated AWS or GCP in the background: eval "$$(make -s cloud-up CLOUD=gcp)"
-	@$(BIN)/python -m localstack up --cloud=$(CLOUD) --target=target.json
+	@$(BIN)/python -m localstack up --cloud=$(CLOUD) --target=target.json --models=$(MODELS)
 
 cloud-down: $(READY) ## Stop it: eval "$$(make -s cloud-down)" also unsets its variables
 	@$(BIN)/python -m localstack down

@@ -18,7 +18,7 @@ readonly STATE=${CLOUDLSTM_PREFIX:-}/run/cloudlstm # in memory: the disk may be 
 readonly UNITS=${CLOUDLSTM_PREFIX:-}/etc/systemd/system
 readonly COORDINATES=$CLOUDLSTM_BUCKET_URI/trainers/$CLOUDLSTM_GROUP
 
-readonly TRIES=4 WITHIN_S=240 # an agent that fails so often in this time is not started again
+readonly TRIES=4 WITHIN_S=240 # an agent that fails so often in this time, or in `within` of its assignment, is not started again
 readonly ASK_S=900            # a machine asks for this long to leave its group before it shuts down
 
 export HOME=/root # at the start of a machine there is none
@@ -34,7 +34,7 @@ declare -rA PATTERNS=(
   [workers]='[1-9][0-9]{0,3}' [port]='[1-9][0-9]{3,4}' [attempt]='[1-9][0-9]{0,8}' [sha256]='[0-9a-f]{64}'
   [trainer_python]='/[A-Za-z0-9._/-]+' [uri]="${CLOUDLSTM_BUCKET_URI//./[.]}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+"
   [id]='[a-z][a-z0-9-]{0,62}' [address]='[0-9]{1,3}(\.[0-9]{1,3}){3}' [token]='[A-Za-z0-9._~+/=-]+'
-  [linger]='0|[1-9][0-9]{0,3}' [imports]='[a-z]+'
+  [linger]='0|[1-9][0-9]{0,3}' [within]='[1-9][0-9]{0,5}' [imports]='[a-z]+'
   [zone]='projects/[0-9]+/zones/[a-z0-9-]+' [project-id]='([a-z0-9.-]+:)?[a-z][a-z0-9-]+'
   [CLOUD]='aws|gcp' [BUCKET_URI]='(s3|gs)://[a-z0-9][a-z0-9._-]+' [GROUP]='[a-z][a-z0-9-]*' [REGION]='[a-z][a-z0-9-]+'
   [MAX_HOURS]='[1-9][0-9]{0,2}' [GPU]='[a-z0-9]+'
@@ -169,7 +169,7 @@ ended() { # the agent's unit has ended
   echo "the agent ended: ${SERVICE_RESULT:-}, ${EXIT_CODE:-} ${EXIT_STATUS:-}" >>"$STATE/agent.log" || true
   echo "$now" >>"$STATE/failures"
   mapfile -t recent < <(tail -n "$TRIES" "$STATE/failures")
-  if ((${#recent[@]} == TRIES && now - recent[0] < WITHIN_S)); then
+  if ((${#recent[@]} == TRIES && now - recent[0] < $(field within 2>/dev/null || echo "$WITHIN_S"))); then
     systemctl stop --no-block cloudlstm-agent.service # so it is not started again
     give_up "$STATE/agent.log" "the agent failed $TRIES times in $((now - recent[0])) s"
   else

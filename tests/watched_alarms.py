@@ -109,6 +109,11 @@ def _policy(state: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
         "notificationChannels": [names[name] for name in state["notification_channels"] or ()],
         "conditions": [{
             "displayName": condition["display_name"],
-            "conditionPrometheusQueryLanguage": {"query": query["query"], "duration": query["duration"]},
+            "conditionPrometheusQueryLanguage": {
+                "query": query["query"],
+                "duration": query["duration"],
+                "evaluationInterval": query["evaluation_interval"],
+                "disableMetricValidation": query["disable_metric_validation"],
+            },
         }],
     }  # fmt: skip

@@ -23,10 +23,11 @@ _LAST = re.compile(
     r"last_over_time\((?P<metric>[\w:]+)\{(?P<labels>[^}]*)\}\[(?P<hours>\d+)h\]\)"
     r" *(?P<compare>>=|<=|>|<|==) *(?P<limit>-?[\d.]+)"
 )
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_LABEL = re.compile(r'(\w+)(=~?)"([^"]*)"')
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
 }  # fmt: skip
+_INTERVAL_S = 30
 _MOST_CONDITIONS = 6
 _MOST_CHANNELS = 16
 _PROMQL = "conditionPrometheusQueryLanguage"
@@ -119,6 +120,9 @@ class Alerts:
         for each in conditions:
             if "conditionAbsent" in each:
                 raise Refusal(400, "The duration of a condition on absence is at most 23.5 hours; use PromQL.")
+            interval = str(each.get(_PROMQL, {}).get("evaluationInterval", "30s"))
+            if not re.fullmatch(r"[1-9]\d*s", interval) or int(interval[:-1]) % _INTERVAL_S:
+                raise Refusal(400, f"The evaluation interval must be a positive multiple of {_INTERVAL_S} seconds.")
             if parsed(str(each.get(_PROMQL, {}).get("query", ""))) is None:
                 raise Refusal(400, "This emulator evaluates absent_over_time and last_over_time of one metric only.")
 
@@ -144,15 +148,16 @@ class Alerts:
         found = parsed(query)
         assert found is not None
         oldest = now - dt.timedelta(hours=int(found["hours"]))
-        wanted = dict(_LABEL.findall(found["labels"]))
+        wanted = _LABEL.findall(found["labels"])
         last: list[tuple[dict[str, str], float]] = []
         for series, points in self.monitoring.points.items():
             labels = _labels(series)
             inside = [point for point in points if oldest < point.at <= now]
-            if prom_name(series.metric) == found["metric"] and wanted.items() <= labels.items() and inside:
+            if prom_name(series.metric) == found["metric"] and _match(wanted, labels) and inside:
                 last.append((dict(series.labels), inside[-1].value))
         if "limit" not in found:
-            return [] if last else [{key: value for key, value in wanted.items() if key != "monitored_resource"}]
+            equal = {key: value for key, sign, value in wanted if sign == "=" and key != "monitored_resource"}
+            return [] if last else [equal]
         compare = _COMPARE[found["compare"]]
         return [labels for labels, value in last if compare(value, float(found["limit"]))]
 
@@ -182,6 +187,14 @@ def prom_name(metric: str) -> str:
 
 def _labels(series: Series) -> dict[str, str]:
     return dict(series.place) | dict(series.labels) | {"monitored_resource": series.resource}
+
+
+def _match(wanted: Iterable[tuple[str, str, str]], labels: Mapping[str, str]) -> bool:
+    """Whether labels have the wanted values: "=" compares, "=~" matches the whole value with a pattern."""
+    return all(
+        labels.get(key) == value if sign == "=" else re.fullmatch(value, labels.get(key, "")) is not None
+        for key, sign, value in wanted
+    )
 
 
 def _lister(kind: str, kept: dict[str, Document]) -> Callable[[Call], Document]:

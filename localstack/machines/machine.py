@@ -65,7 +65,7 @@ class Machine:
         self._deadline = time.time() + 3600 * float(environment["CLOUDLSTM_MAX_HOURS"])
         self._agent: subprocess.Popen[bytes] | None = None
         self._units: Units | None = None
-        self._linger_s = _FINISHED_S
+        self._linger_s, self._within_s = _FINISHED_S, _WITHIN_S
         signal.signal(signal.SIGTERM, self._shut_down)
 
     def run(self) -> None:
@@ -74,6 +74,7 @@ class Machine:
         if assignment is not None:
             self._deadline = min(self._deadline, float(assignment["deadline"]))
             self._linger_s = float(assignment.get("linger", _FINISHED_S))
+            self._within_s = float(assignment.get("within", _WITHIN_S))
             if "wheelhouse" in assignment:
                 self._run_script()
             try:
@@ -195,7 +196,7 @@ class Machine:
             failures.append(time.time())
             # What the agent wrote is in the log of this process, as on a real machine in the journal.
             written = (self._folder / "log.txt").read_text(errors="replace").splitlines()[-_LINES:]
-            if len(failures) == _TRIES and failures[-1] - failures[0] < _WITHIN_S:
+            if len(failures) == _TRIES and failures[-1] - failures[0] < self._within_s:
                 self._give_up(written, f"the agent failed {_TRIES} times")
                 return
             self._store(written)

@@ -567,6 +567,17 @@ def test_a_launcher_leaves_at_once_after_its_work(machine: Machine) -> None:
     assert machine.deadline <= time.time()
 
 
+def test_a_launcher_that_fails_slowly_is_started_four_times_in_all(machine: Machine) -> None:
+    machine.assign(linger=0, deadline=99_999_999_999, within=8 * 3600)
+    machine.run()
+    (machine.stubs / "journal").write_text("")
+    for hour in range(4):
+        assert not machine.departures()
+        machine.program("date", f"echo {10**9 + hour * 3600}\n")
+        assert machine.ended("exit-code").returncode == 0
+    assert machine.departures() == [LEAVE[machine.cloud]]
+
+
 def test_an_image_of_a_launcher_needs_no_tensorflow(machine: Machine, tmp_path: Path) -> None:
     python = tmp_path / "bin" / "own-python"
     machine.program(python.name, "[[ $* != *tensorflow* ]]\n")

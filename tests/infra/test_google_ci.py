@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
+
 from infra.stand_in_provider import GoogleCloud
-from infra.terraform_runner import copied, require_terraform
+from infra.terraform_runner import REPOSITORY, copied, require_terraform
 from infra.workflow import WORKFLOW, Job
 
 VARIABLES = {"CLOUD": "gcp", "GCP_PROJECT": "my-project"}
@@ -56,3 +59,29 @@ def test_checksums_are_asked_for_every_platform() -> None:
     for platform in ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"):
         assert f"-platform={platform}" in step["run"]
     assert "git diff --exit-code" in step["run"]
+
+
+ROLES = {
+    "compute": "compute.admin",
+    "dataproc": "dataproc.(admin|editor)",
+    "storage": "storage.admin",
+    "service_account": "iam.serviceAccountAdmin",
+    "project_iam_custom_role": "iam.roleAdmin",
+    "project_iam_member": "resourcemanager.projectIamAdmin",
+    "cloud_scheduler": "cloudscheduler.admin",
+    "monitoring_alert_policy": "monitoring.alertPolicyEditor",
+    "monitoring_notification_channel": "monitoring.notificationChannelEditor",
+}
+"""Begin of a kind of resource -> a predefined role on the project that may make it."""
+
+OF_THE_BILLING_ACCOUNT = "billing_budget"
+
+
+@pytest.mark.parametrize("page", ["examples/ci/oidc-gcp/main.tf", "infra/terraform/gcp/README.md", "docs/clouds.md"])
+def test_whoever_applies_has_a_role_for_every_kind_of_resource(page: str) -> None:
+    text = (REPOSITORY / page).read_text()
+    files = (REPOSITORY / "infra" / "terraform" / "gcp").rglob("*.tf")
+    kinds = {kind for path in files for kind in re.findall(r'^resource "google_(\w+)"', path.read_text(), re.MULTILINE)}
+    for kind in kinds - {OF_THE_BILLING_ACCOUNT}:
+        (role,) = (role for begin, role in ROLES.items() if kind.startswith(begin))
+        assert re.search(rf'[`/]{role}[`"]', text), f"{page} names no role that may make a google_{kind}"

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -79,7 +80,8 @@ def test_text_of_others_does_not_become_a_command(path: Path) -> None:
 def typed(text: str) -> list[list[str]]:
     """The words of every `cloudlstm` command in a script."""
     lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
-    found = [line.partition("cloudlstm ")[2] for line in lines if re.match(r"(\.venv/bin/)?cloudlstm ", line)]
+    called = re.compile(r"(?:\w+=\$\()?(?:\.venv/bin/)?cloudlstm (.*?)\)?")
+    found = [match[1] for line in lines if (match := called.fullmatch(line))]
     return [shlex.split(re.sub(r"\$\{(\w+):\+([^}]*)\}", r"\2", line)) for line in found]
 
 
@@ -130,6 +132,41 @@ def test_every_step_of_a_model_is_there() -> None:
     assert daily["concurrency"] == "daily"
 
 
+def test_with_a_schedule_in_the_cloud_the_workflow_sends_code_and_does_no_days() -> None:
+    jobs = workflow(CI / "models.yml")["jobs"]
+    (bundle,) = (step for step in jobs["release"]["steps"] if step.get("name") == "bundle")
+    assert bundle["if"] == "vars.SCHEDULED == 'true'"
+    assert "vars.SCHEDULED != 'true'" in jobs["daily"]["if"]
+
+
+CREDENTIALS = """
+import botocore.session
+found = botocore.session.Session().get_credentials()
+print(found.method, type(found).__name__)
+"""
+
+
+def test_the_night_takes_the_role_of_the_submitter_again_before_it_ends(tmp_path: Path) -> None:
+    """AWS gives a role that was taken with the credentials of another one for an hour at most."""
+    job = workflow(CI / "models.yml")["jobs"]["daily"]
+    (first,) = (step for step in job["steps"] if "configure-aws-credentials" in step.get("uses", ""))
+    assert first["with"]["role-duration-seconds"] >= job["timeout-minutes"] * 60
+    (step,) = (step for step in job["steps"] if step.get("name") == "submitter")
+    keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}
+    runner = {
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_ENV": str(tmp_path / "env"),
+        "ROLE": "arn:aws:iam::123456789012:role/s",
+    }
+    plain = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | keys
+    subprocess.run(["bash", "-e", "-c", step["run"]], env=plain | runner, check=True)
+    later = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    words = [sys.executable, "-c", CREDENTIALS]
+    found = subprocess.run(words, env=plain | later, check=True, capture_output=True, text=True).stdout
+    assert found.split() == ["assume-role", "DeferredRefreshableCredentials"]
+    assert (tmp_path / "aws").stat().st_mode & 0o077 == 0
+
+
 def test_the_dag_skips_what_is_refused() -> None:
     (call,) = operators()
     values = {each.arg: each.value for each in call.keywords}
@@ -146,28 +183,27 @@ def daily(tmp_path: Path) -> Any:
     """Runs daily.sh with a `cloudlstm` that ends with a status by model and keeps its words."""
     command = tmp_path / "bin" / "cloudlstm"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\nexit ${{2#m}}\n')
+    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\necho "why $2"\nexit ${{2#m}}\n')
     command.chmod(0o755)
 
-    def run(*models: str, **variables: str) -> tuple[int, str, list[str]]:
+    def run(*models: str, **variables: str) -> tuple[int, str, str, list[str]]:
         (tmp_path / "words").write_text("")
         environment = {"PATH": f"{command.parent}:{os.environ['PATH']}", **variables}
         script = ["sh", str(CI / "daily.sh"), *models]
         done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stderr, (tmp_path / "words").read_text().splitlines()
+        return done.returncode, done.stdout, done.stderr, (tmp_path / "words").read_text().splitlines()
 
     return run
 
 
 def test_cron_goes_on_after_a_refusal_and_after_a_failure(daily: Any) -> None:
-    status, said, words = daily("m0", "m3", TARGET="s3://b", MAX_USD_MONTH="20")
-    assert status == 0
-    assert said == "m3: something was refused, see above; the champion stays\n"
+    status, good, said, words = daily("m0", "m3", TARGET="s3://b", MAX_USD_MONTH="20")
+    assert (status, good) == (0, "why m0\n")
+    assert said == "why m3\nm3: something was refused, see above; the champion stays\n"
     assert words == [f"daily {model} --target=s3://b --max-usd-month=20" for model in ("m0", "m3")]
-    status, said, words = daily("m1", "m0", "m2")
-    assert (status, words) == (1, ["daily m1", "daily m0", "daily m2"])
-    assert "m1: ended with status 1" in said
-    assert "m2: ended with status 2" in said
+    status, good, said, words = daily("m1", "m0", "m2")
+    assert (status, good, words) == (1, "why m0\n", ["daily m1", "daily m0", "daily m2"])
+    assert said.splitlines() == ["why m1", "m1: ended with status 1", "why m2", "m2: ended with status 2"]
     assert daily()[0] == 2
 
 

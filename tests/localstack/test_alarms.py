@@ -35,6 +35,7 @@ GOOD = {
     "failed": 0.0,
     "refused": 0.0,
     "late": 0.0,
+    "missed_sessions": 0.0,
     "over_budget": 0.0,
     "usd_month": 1.0,
 }
@@ -192,6 +193,7 @@ def weeks(cloud: Cloud, alarm: str, resolved: str) -> None:
         ("failed", "failed"),
         ("refused", "refused"),
         ("late", "late"),
+        ("missed_sessions", "missed"),
         ("over_budget", "over-budget"),
     ):
         next_evening(cloud)
@@ -231,6 +233,13 @@ def test_the_alarms_of_google(google: Google) -> None:
     assert {each["metric"]["labels"]["model"] for each in opened} == {"core6"}
 
 
+def test_the_warnings_of_google_leave_out_models_without_a_schedule(google: Google) -> None:
+    google.send("small2", **GOOD | {"failed": 1.0})
+    assert not [each for each in google.day() if "failed" in each]
+    google.send("small", failed=1.0)
+    assert google.mailed() == ["[ALERT] desk-failed"]
+
+
 def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Amazon) -> None:
     from botocore.exceptions import ClientError
 
@@ -257,6 +266,7 @@ def test_an_alarm_over_too_long_a_time_and_a_point_too_old_are_refused(moto: Ama
         ({"conditions": []}, "1 to 6 are needed"),
         ({"conditions": [{"conditionAbsent": {"duration": "90000s"}}]}, "23.5 hours"),
         ({"conditions": [{"conditionPrometheusQueryLanguage": {"query": "sum(a)"}}]}, "evaluates absent_over_time"),
+        ({"conditions": [{"conditionPrometheusQueryLanguage": {"evaluationInterval": "45s"}}]}, "multiple of 30"),
         ({"notificationChannels": ["projects/p/notificationChannels/9"]}, "does not exist"),
     ],
 )

@@ -66,6 +66,7 @@ def test_the_assignment_has_what_a_machine_looks_for_and_no_end(config: TargetCo
     assert made == schedule.assignment(config, PARTS)
     assert made["deadline"] > time.time() + 100 * 365 * 86400
     assert len(str(made["deadline"])) == 11  # bootstrap/trainer.sh takes no more digits
+    assert made["within"] == schedule.schedule_of(config).max_hours * 3600  # four failures in its life end a launcher
     assert made["trainer_python"] == "/opt/python"
     assert "wheelhouse" not in made
     without = replace_python(config)
@@ -319,8 +320,11 @@ def test_what_is_wrong_is_warned_of(cloud: Cloud, config: TargetConfig) -> None:
 
 
 def test_the_text_has_the_last_results(cloud: Cloud, config: TargetConfig) -> None:
-    days = (ModelDay("a", 0, 12.0, ""), ModelDay("b", None, 3.0, ""))
+    log = "\n".join(f"line {number}" for number in range(9))
+    days = (ModelDay("a", 0, 12.0, log), ModelDay("b", None, 3.0, log))
     schedule.record(f"{config.bucket_uri}/runs", "2024-06-28", replace(LAUNCH, models=days))
     text = command._text(json.loads(json.dumps(command.describe(config, send=True))))
-    assert "2024-06-28/0001  2024-06-28T22:30:00Z  a done, b cut off" in text
+    assert "2024-06-28/0001  2024-06-28T22:30:00Z  a done, b cut off\n    b: line 4\n    b: line 5\n" in text
+    assert "    b: line 8\n" in text
+    assert "    a: " not in text
     assert "next      2024-07-01T22:30:00Z" in text

@@ -55,13 +55,13 @@ locals {
   }
   daily = "repo:${var.repository}:environment:daily"
 
-  # The roots make networks, clusters, groups, buckets, accounts, a role, and grants to those accounts.
+  # The roots make networks, clusters, groups, buckets, accounts, roles, grants to those accounts, a schedule and its alarms.
   roles = {
     plan = ["roles/viewer", "roles/iam.securityReviewer"]
     apply = [
       "roles/compute.admin", "roles/dataproc.admin", "roles/storage.admin", "roles/iam.serviceAccountAdmin",
       "roles/iam.serviceAccountUser", "roles/iam.roleAdmin", "roles/resourcemanager.projectIamAdmin",
-      "roles/monitoring.alertPolicyEditor", "roles/monitoring.notificationChannelEditor",
+      "roles/cloudscheduler.admin", "roles/monitoring.alertPolicyEditor", "roles/monitoring.notificationChannelEditor",
     ]
   }
   grants = merge([for who, roles in local.roles : { for role in roles : "${who} ${role}" => { who = who, role = role } }]...)

@@ -1,8 +1,8 @@
 # Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
-# Without `schedule` nothing of this file is made.
+# Without `schedule`, or without `alarms`, nothing of this file is made.
 
 locals {
-  watched = var.schedule == null ? [] : var.schedule.models
+  watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
 
   # The longest time between two days that were asked for, and two hours: of a schedule on each day of the week it is a day,
   # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend.
@@ -16,6 +16,7 @@ locals {
       failed      = { figure = "failed", limit = 1, says = "a day or a training has failed" }
       refused     = { figure = "refused", limit = 1, says = "the data or the forecasts failed a check; there are no new forecasts" }
       late        = { figure = "late", limit = 1, says = "the next session had opened; there are no new forecasts" }
+      missed      = { figure = "missed_sessions", limit = 1, says = "sessions before this day had no day; they have no forecasts" }
       over-budget = { figure = "over_budget", limit = 1, says = "a training was refused for its cost" }
     },
     local.usd_warning == null ? {} : {
@@ -56,7 +57,7 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 resource "aws_sns_topic_subscription" "alarms" {
-  for_each = toset(length(local.watched) > 0 && var.alarms != null ? var.alarms.emails : [])
+  for_each = toset(length(local.watched) > 0 ? var.alarms.emails : [])
 
   topic_arn = aws_sns_topic.alarms[0].arn
   protocol  = "email"

@@ -1,11 +1,16 @@
 # Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
-# Without `schedule` nothing of this file is made.
+# Without `schedule`, or without `alarms`, nothing of this file is made.
 #
-# Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Each condition
-# costs, so one watches all models; only the absence of a model's figure needs its name.
+# Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Of PromQL
+# https://docs.cloud.google.com/monitoring/alerts/using-promql says that a policy can evaluate up to two years of data; looking back for
+# more than a day has not yet been tried on a real project. Each condition costs, so one watches all models of the schedule; only the
+# absence of a model's figure needs its name.
 
 locals {
-  watched = var.schedule == null ? [] : var.schedule.models
+  watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
+
+  # Only models of the schedule: `daily` sends figures of any other model of this target as well. A pattern matches a whole name.
+  watched_pattern = replace(join("|", local.watched), ".", "[.]")
 
   # The longest time between two days that were asked for, and two hours: of a schedule on each day of the week it is a day,
   # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend.
@@ -19,6 +24,7 @@ locals {
       failed      = { figure = "failed", limit = 1, says = "a day or a training has failed" }
       refused     = { figure = "refused", limit = 1, says = "the data or the forecasts failed a check; there are no new forecasts" }
       late        = { figure = "late", limit = 1, says = "the next session had opened; there are no new forecasts" }
+      missed      = { figure = "missed_sessions", limit = 1, says = "sessions before this day had no day; they have no forecasts" }
       over-budget = { figure = "over_budget", limit = 1, says = "a training was refused for its cost" }
     },
     local.usd_warning == null ? {} : {
@@ -28,7 +34,7 @@ locals {
 }
 
 resource "google_monitoring_notification_channel" "alarms" {
-  for_each = toset(length(local.watched) > 0 && var.alarms != null ? var.alarms.emails : [])
+  for_each = toset(length(local.watched) > 0 ? var.alarms.emails : [])
 
   display_name = "Alarms of ${var.name}, ${each.key}"
   type         = "email"
@@ -72,7 +78,7 @@ resource "google_monitoring_alert_policy" "warning" {
     display_name = each.value.says
 
     condition_prometheus_query_language {
-      query                     = "last_over_time(custom_googleapis_com:cloudlstm_${each.value.figure}{monitored_resource=\"generic_task\",target=\"${var.name}\"}[168h]) >= ${each.value.limit}"
+      query                     = "last_over_time(custom_googleapis_com:cloudlstm_${each.value.figure}{monitored_resource=\"generic_task\",target=\"${var.name}\",model=~\"${local.watched_pattern}\"}[168h]) >= ${each.value.limit}"
       duration                  = "0s"
       evaluation_interval       = "300s"
       disable_metric_validation = true

@@ -1,7 +1,7 @@
 # Costs are estimates for us-central1 in November 2026, on demand, without tax. README.md adds them up.
 
 variable "alarms" {
-  description = "Mails these addresses when a model of `schedule` is not up to date, has failed, was refused, was late, or is near `schedule.max_usd`. Google asks for no confirmation. `absent_hours`: after how many hours without a day; null: 27 if `schedule.time` names every day of the week, else 75. Without `schedule` there are no alarms."
+  description = "Mails these addresses when a model of `schedule` is not up to date, has failed, was refused, was late, or is near `schedule.max_usd`. Google asks for no confirmation. `absent_hours`: after how many hours without a day; null: 27 if `schedule.time` names every day of the week, else 75. null, or without `schedule`: there are no alarms."
   type = object({
     emails       = list(string)
     absent_hours = optional(number)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 7
 """Launches that are shown."""
+_LINES = 5
+"""Last lines of the log of a day that was not done; the JSON document has all that was kept."""
 
 
 def schedule(
@@ -152,6 +154,8 @@ def _of_models(root: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _text(document: dict[str, Any]) -> str:
+    from cloudlstm.targets.schedule import STATUSES
+
     code = document["code"]
     how = "sent now" if code["sent"] else "in the bucket"
     lines = [
@@ -163,6 +167,10 @@ def _text(document: dict[str, Any]) -> str:
     for each in document["last"]:
         results = ", ".join(f"{day['model']} {day['result']}" for day in each["models"])
         lines.append(f"  {each['name']}  {each['began']}  {results}")
+        for day in each["models"]:
+            if day["result"] != STATUSES[0]:
+                said = str(day["log"]).splitlines()[-_LINES:]
+                lines += [f"    {day['model']}: {line}" for line in said]
     lines += [f"warning: {warning}" for warning in document["warnings"]]
     return "\n".join(lines) + "\n"
 

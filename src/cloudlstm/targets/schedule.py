@@ -150,6 +150,7 @@ def assignment(config: TargetConfig, parts: Mapping[str, Mapping[str, str]]) -> 
         "port": config.trainer_port,
         "deadline": _NO_END,
         "linger": _LINGER_S,
+        "within": schedule.max_hours * 3600,
         "imports": "pyarrow",
         "accelerator": "cpu",
         "package": parts["launcher"],

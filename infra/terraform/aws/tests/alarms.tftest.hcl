@@ -27,8 +27,8 @@ run "each_model_is_watched" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.absent) == ["core6", "small"] && length(aws_cloudwatch_metric_alarm.warning) == 10
-    error_message = "Each model has an alarm on absence and five on figures."
+    condition     = keys(aws_cloudwatch_metric_alarm.absent) == ["core6", "small"] && length(aws_cloudwatch_metric_alarm.warning) == 12
+    error_message = "Each model has an alarm on absence and six on figures."
   }
   assert {
     condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.absent :
@@ -40,6 +40,10 @@ run "each_model_is_watched" {
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.warning : alarm.treat_missing_data == "ignore"])
     error_message = "A warning stays until the next day's figure."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.warning["core6-missed"].metric_name == "missed_sessions" && aws_cloudwatch_metric_alarm.warning["core6-missed"].threshold == 1
+    error_message = "One missed session alarms, which absence over a weekend cannot see."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.warning["core6-cost"].threshold == 16 && aws_cloudwatch_metric_alarm.warning["core6-refused"].dimensions == tomap({ Target = "cloudlstm", Model = "core6" })
@@ -56,15 +60,25 @@ run "every_day_of_the_week" {
 
   variables {
     schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 27 && length(aws_cloudwatch_metric_alarm.warning) == 4
+    condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 27 && length(aws_cloudwatch_metric_alarm.warning) == 5
     error_message = "A day and its longest hour; without a limit there is no warning about cost."
   }
+}
+
+run "without_alarms_nothing_is_made" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"], max_usd = 20 }
+  }
+
   assert {
-    condition     = length(aws_sns_topic.alarms) == 1 && length(aws_sns_topic_subscription.alarms) == 0
-    error_message = "Without addresses there are alarms, and nobody gets a mail."
+    condition     = length(aws_sns_topic.alarms) + length(aws_cloudwatch_metric_alarm.absent) + length(aws_cloudwatch_metric_alarm.warning) == 0
+    error_message = "An alarm costs money, and without addresses nobody hears it."
   }
 }
 

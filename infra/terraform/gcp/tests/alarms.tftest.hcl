@@ -35,7 +35,7 @@ run "each_model_is_watched" {
   }
 
   assert {
-    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["cost", "failed", "late", "over-budget", "refused"]
+    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["cost", "failed", "late", "missed", "over-budget", "refused"]
     error_message = "Each model has a policy on absence; one on each figure watches all models."
   }
   assert {
@@ -43,7 +43,11 @@ run "each_model_is_watched" {
     error_message = "Absence alarms after a weekend and two hours, on weekdays."
   }
   assert {
-    condition     = google_monitoring_alert_policy.warning["cost"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_usd_month{monitored_resource=\"generic_task\",target=\"cloudlstm\"}[168h]) >= 16"
+    condition     = google_monitoring_alert_policy.warning["missed"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_missed_sessions{monitored_resource=\"generic_task\",target=\"cloudlstm\",model=~\"core6|small\"}[168h]) >= 1"
+    error_message = "One missed session alarms, which absence over a weekend cannot see."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.warning["cost"].conditions[0].condition_prometheus_query_language[0].query == "last_over_time(custom_googleapis_com:cloudlstm_usd_month{monitored_resource=\"generic_task\",target=\"cloudlstm\",model=~\"core6|small\"}[168h]) >= 16"
     error_message = "Cost warns at 80 %, for every model of this target."
   }
   assert {
@@ -57,15 +61,39 @@ run "every_day_of_the_week" {
 
   variables {
     schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
   }
 
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 4
+    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[27h]") && length(google_monitoring_alert_policy.warning) == 5
     error_message = "A day and its longest hour; without a limit there is no warning about cost."
   }
+}
+
+run "without_alarms_nothing_is_made" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6"], max_usd = 20 }
+  }
+
   assert {
-    condition     = length(google_monitoring_notification_channel.alarms) == 0
-    error_message = "Without addresses there are alarms, and nobody gets a mail."
+    condition     = length(google_monitoring_alert_policy.absent) + length(google_monitoring_alert_policy.warning) == 0
+    error_message = "An alarm costs money, and without addresses nobody hears it."
+  }
+}
+
+run "a_dot_in_a_name_is_only_a_dot" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * *", time_zone = "America/New_York", models = ["core6.v2"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.warning["failed"].conditions[0].condition_prometheus_query_language[0].query, "model=~\"core6[.]v2\"")
+    error_message = "A warning watches the models of the schedule and no others."
   }
 }
 
