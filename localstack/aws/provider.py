@@ -51,12 +51,14 @@ def make_target(
     clients["s3"].create_bucket(Bucket=bucket)
     subnets = clients["ec2"].describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
     subnets = sorted(subnets, key=lambda subnet: subnet["AvailabilityZone"])[:2]
+    definition = _cluster(name, bucket, subnets[0]["SubnetId"])
     particular = {
         "trainer_python": trainer_python,
         "trainer_spot": spot,
         "account": clients["sts"].get_caller_identity()["Account"],
         "region": region,
-        "spark_cluster": _cluster(clients["emr"], name, bucket, subnets[0]["SubnetId"]),
+        "spark_cluster": str(clients["emr"].run_job_flow(**definition)["JobFlowId"]),
+        "spark_definition": definition,
         "spark_release": RELEASE,
         "spark_machine": SPARK_MACHINE,
         "log_uri": f"s3://{bucket}/logs/",
@@ -76,24 +78,23 @@ def make_target(
     return target
 
 
-def _cluster(emr: Any, name: str, bucket: str, subnet: str) -> str:
-    """Makes a cluster that waits for steps; returns its id."""
+def _cluster(name: str, bucket: str, subnet: str) -> dict[str, Any]:
+    """Returns the definition of a cluster that waits for steps."""
     roles = (("MASTER", 1), ("CORE", 2))
-    answer = emr.run_job_flow(
-        Name=name,
-        ReleaseLabel=RELEASE,
-        LogUri=f"s3://{bucket}/logs/",
-        Applications=[{"Name": "Spark"}],
-        Instances={
+    return {
+        "Name": name,
+        "ReleaseLabel": RELEASE,
+        "LogUri": f"s3://{bucket}/logs/",
+        "Applications": [{"Name": "Spark"}],
+        "Instances": {
             "Ec2SubnetId": subnet,
             "KeepJobFlowAliveWhenNoSteps": True,
             "InstanceGroups": [
                 {"InstanceRole": role, "InstanceType": SPARK_MACHINE, "InstanceCount": count} for role, count in roles
             ],
         },
-        Tags=[{"Key": "cloudlstm", "Value": name}],
-    )
-    return str(answer["JobFlowId"])
+        "Tags": [{"Key": "cloudlstm", "Value": name}],
+    }
 
 
 def _group(clients: Mapping[str, Any], target: Mapping[str, Any], subnets: list[str]) -> None:

@@ -45,12 +45,23 @@ def make_target(
     bucket, staging = f"{name}-data", f"{name}-staging"
     for each in (bucket, staging):
         make_gs_bucket(each, storage_url)
+    cluster = {
+        "clusterName": name,
+        "labels": {"cloudlstm": name},
+        "config": {
+            "configBucket": staging,
+            "masterConfig": {"numInstances": 1, "machineTypeUri": MACHINE},
+            "workerConfig": {"numInstances": 2, "machineTypeUri": MACHINE},
+            "softwareConfig": {"imageVersion": IMAGE},
+        },
+    }
     particular = {
         "trainer_python": trainer_python,
         "trainer_spot": spot,
         "account": PROJECT,
         "region": REGION,
         "spark_cluster": name,
+        "spark_definition": cluster,
         "spark_release": IMAGE,
         "log_uri": f"gs://{staging}/google-cloud-dataproc-metainfo",
         "trainer_zones": list(ZONES[:2]),
@@ -62,17 +73,6 @@ def make_target(
         uri = f"gs://{bucket}/target.json"
         particular["schedule"] = schedule_of(schedule, name, trainer_python, MACHINE, uri)
     target = target_document("gcp", name, f"gs://{bucket}", particular)
-    labels = {"cloudlstm": name}
-    cluster = {
-        "clusterName": name,
-        "labels": labels,
-        "config": {
-            "configBucket": staging,
-            "masterConfig": {"numInstances": 1, "machineTypeUri": MACHINE},
-            "workerConfig": {"numInstances": 2, "machineTypeUri": MACHINE},
-            "softwareConfig": {"imageVersion": IMAGE},
-        },
-    }
     region = f"projects/{PROJECT}/regions/{REGION}"
     _post(f"{url}/v1/{region}/clusters", cluster)
     _group(url, target, target["trainer_group"], user_data(target), spot=spot)

@@ -26,7 +26,7 @@ from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.runs.steps import STEPS
 from cloudlstm.targets.base import JobState, Request
-from cloudlstm.targets.services import Application, ClusterStatus, GroupStatus, Machine, SparkWork
+from cloudlstm.targets.services import Application, ClusterStage, ClusterStatus, GroupStatus, Machine, SparkWork
 from cloudlstm.targets.spark_job import OPENED
 from cloudlstm.workers import rendezvous
 from cloudlstm.workers.rendezvous import Generation
@@ -89,7 +89,10 @@ class ScriptedSpark:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def cluster(self) -> ClusterStatus:
-        return ClusterStatus("WAITING", "", "1", takes_work=True, remedy="")
+        return ClusterStatus("c", "WAITING", "", "1", ClusterStage.READY, remedy="")
+
+    def start(self) -> None:
+        raise AssertionError("the cluster never ends")
 
     def request(self, work: SparkWork) -> Request:
         job, paths = work.job, work.paths

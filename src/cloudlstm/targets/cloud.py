@@ -18,7 +18,7 @@ from cloudlstm.costs.usage import as_json
 from cloudlstm.errors import ConfigError, UsageError
 from cloudlstm.runs import attempts
 from cloudlstm.runs.paths import RunPaths, join
-from cloudlstm.targets import costs, existing, preflight, streams
+from cloudlstm.targets import clusters, costs, existing, preflight, streams
 from cloudlstm.targets.base import JobState, Request, RunningJob, StreamWork, Target, own_packages
 from cloudlstm.targets.bundle.package import Bundle
 from cloudlstm.targets.document import TargetConfig
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _PARTS = ("uri", "sha256")
-_HOUR_S = 3600
 WORKERS = 2
 """Trainers of a run that names no number, if the group may have as many."""
 FIGURES_LIMIT_S = 30.0
@@ -177,6 +176,7 @@ class CloudTarget(Target):
             return SparkJob(
                 job, run, attempt, lambda: self._submission(request), self.spark, self._intervals,
                 hours=request["hours"] or math.inf, send_first=self._send_first if job == "prepare" else None,
+                ready=lambda: clusters.wait_until_ready(self.spark, self.config, self._intervals),
             )  # fmt: skip
         described = f"{', '.join(self.config.trainer_machines)} in {', '.join(self.config.trainer_zones)}"
         return TrainerJob(
@@ -235,7 +235,7 @@ class CloudTarget(Target):
     def _with_deadline(self, request: Request) -> Request:
         known = self._assigned(request)
         limit = costs.limit(self.config, request, hours_before(known) if "max_usd" in request else 0.0)
-        when = int(time.time() + limit.hours * _HOUR_S)
+        when = int(time.time() + limit.hours * 3600)
         known["assignment"]["document"] |= {"deadline": when, "stop": limit.stop(when)}
         known["deadline"] = self.group.deadline_request(iso(when))
         return known

@@ -53,7 +53,7 @@ class TargetConfig(BaseModel):
     bucket_uri: str = Field(pattern=r"^[a-z0-9]+://[^/]+$")
     """The bucket of runs, code and trainers' logs, without a slash at the end."""
     spark_cluster: str = Field(min_length=1)
-    """Id of the Spark cluster on AWS, its name on Google Cloud."""
+    """Id of Terraform's Spark cluster on AWS, its name on Google Cloud."""
     spark_release: str
     """EMR release label or Dataproc image version."""
     spark_python: str = Field(pattern=r"^3\.\d+$")
@@ -72,6 +72,10 @@ class TargetConfig(BaseModel):
     """Whether nodes above `spark_min_nodes` come from the spot market."""
     spark_idle_minutes: int = Field(ge=1)
     """Minutes without work after which the cluster ends itself."""
+    spark_definition: dict[str, Any] | None = None
+    """How to start the cluster again after it has ended itself: arguments of EMR's RunJobFlow, or Dataproc's Cluster.
+    None: only Terraform can.
+    """
     log_uri: str
     """Where the platform puts its own logs, minutes late."""
     trainer_group: str = Field(min_length=1)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from cloudlstm import storage
-from cloudlstm.errors import StorageError, TargetError, TargetUnavailableError
+from cloudlstm.errors import StorageError
 from cloudlstm.runs.paths import join
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import Intervals, retry_unavailable
-from cloudlstm.targets.services import Account, Resource, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, ClusterStage, Resource, SparkService, TrainerGroup
 from cloudlstm.text.numbers import counted
 
 
@@ -26,16 +26,9 @@ def resources(
         account: The cloud account.
         intervals: The pauses between requests.
     """
-    name = config.spark_cluster
-    try:
-        cluster = retry_unavailable(spark.cluster, intervals=intervals)
-    except TargetUnavailableError:
-        raise
-    except TargetError as error:  # an idle cluster deletes itself
-        found = Resource(f"Spark cluster {name}: {error.message}", "free")
-    else:
-        ended = cluster.state.startswith("TERMINATED")
-        found = Resource(f"Spark cluster {name}: {cluster.state}", "free" if ended else "costs")
+    cluster = retry_unavailable(spark.cluster, intervals=intervals)
+    ended = cluster.stage is ClusterStage.ENDED
+    found = Resource(f"Spark cluster {cluster.id}: {cluster.state}", "free" if ended else "costs")
     machines = len(retry_unavailable(group.look, intervals=intervals).machines)
     text = f"trainer group {config.trainer_group}: {counted(machines, 'machine')}"
     return [found, Resource(text, "costs" if machines else "free"), *account.tagged(), *_buckets(config)]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from cloudlstm import storage
 from cloudlstm.errors import StorageError, TargetError, UsageError
 from cloudlstm.runs.paths import join
+from cloudlstm.targets import clusters
 from cloudlstm.targets.bundle.wheelhouse import Wheelhouse
 from cloudlstm.targets.document import TargetConfig
-from cloudlstm.targets.services import Account, SparkService, TrainerGroup
+from cloudlstm.targets.services import Account, ClusterStage, SparkService, TrainerGroup
 from cloudlstm.text.numbers import counted
 
 if TYPE_CHECKING:
@@ -85,12 +86,12 @@ def storage_rights(root: str) -> str:
 
 
 def cluster(spark: SparkService, target: TargetConfig) -> str:
-    """Checks that the Spark cluster accepts jobs."""
+    """Checks that the Spark cluster takes jobs, will do so, or can be started again."""
     seen = spark.cluster()
-    if not seen.takes_work:
-        why = f" ({seen.reason})" if seen.reason else ""
-        raise TargetError(f"cluster {target.spark_cluster} is {seen.state}{why}", hint=seen.remedy)
-    return f"{target.spark_cluster} is {seen.state}, {seen.release or target.spark_release}"
+    if not clusters.usable(seen, target):
+        raise clusters.unusable(seen)
+    told = f"{seen.id} is {seen.state}, {seen.release or target.spark_release}"
+    return f"{told}; a run starts another one" if seen.stage is ClusterStage.ENDED else told
 
 
 def interpreter(target: TargetConfig) -> str:

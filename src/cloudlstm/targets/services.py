@@ -6,6 +6,7 @@ timeouts) is built on them in spark_job.py and trainer_job.py.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -40,22 +41,37 @@ class Application:
     details: str
 
 
+class ClusterStage(enum.Enum):
+    """What a job can expect of a Spark cluster."""
+
+    READY = enum.auto()
+    """It takes jobs."""
+    CHANGING = enum.auto()
+    """It will be ready, or gone, in some minutes."""
+    ENDED = enum.auto()
+    """It does not exist, or not any more."""
+    BROKEN = enum.auto()
+    """It takes no jobs until a person has done something."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
     """State of a Spark cluster.
 
     Attributes:
+        id: Its id.
         state: The service's own name of the state.
         reason: The service's reason for the state, if any.
-        release: Release of its nodes.
-        takes_work: Whether it accepts jobs, now or after its start.
-        remedy: What to do if it does not.
+        release: Release of its nodes; empty if it is unknown.
+        stage: What a job can expect of it.
+        remedy: What a person can do about it.
     """
 
+    id: str
     state: str
     reason: str
     release: str
-    takes_work: bool
+    stage: ClusterStage
     remedy: str
 
 
@@ -83,10 +99,14 @@ class SparkWork:
 
 
 class SparkService(Protocol):
-    """Runs Spark applications on an existing cluster. Every method may raise TargetError."""
+    """Runs Spark applications on the target's cluster. Every method may raise TargetError."""
 
     def cluster(self) -> ClusterStatus:
-        """Returns the cluster's state; raises TargetError if the cluster does not exist."""
+        """Returns the cluster's state."""
+        ...
+
+    def start(self) -> None:
+        """Requests another cluster by the target's definition, after the last one has ended."""
         ...
 
     def request(self, work: SparkWork) -> Request:

@@ -106,6 +106,7 @@ class SparkJob(CloudJob):
         intervals: The pauses between requests.
         hours: How long the application may take. It ends itself then; if it cannot, this job cancels it later.
         send_first: Sends what takes minutes; None if there is no such thing.
+        ready: Waits until the cluster takes jobs; None if it does.
     """
 
     def __init__(
@@ -119,8 +120,9 @@ class SparkJob(CloudJob):
         *,
         hours: float = TARGET_HOURS,
         send_first: SendFirst | None = None,
+        ready: Callable[[], Phases] | None = None,
     ) -> None:
-        self._hours, self._send_first = hours, send_first
+        self._hours, self._send_first, self._ready = hours, send_first, ready
         self._job, self._run, self._attempt = job, run, attempt
         self._make_request, self._service = request, service
         self._request: Request = {}
@@ -139,8 +141,10 @@ class SparkJob(CloudJob):
                 if each.state is JobState.RUNNING:
                     self._service.cancel(each.id)
                     yield from self._wait_for_end(each.id, "waiting for the end of an earlier attempt")
-            yield "submitting"
             self.working_since = time.time()
+            if self._ready:
+                yield from self._ready()
+            yield "submitting"
             known = self._retry(self._submitted)
             ours = self._retry(lambda: self._service.look(known))
         self.working_since = self.working_since or time.time()

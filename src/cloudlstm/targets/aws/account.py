@@ -16,8 +16,8 @@ from cloudlstm.targets.services import Resource
 _GONE = {"shutting-down", "terminated"}
 """States of instances that EC2 still lists for an hour after their end."""
 
-_LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|s3:::)")
-"""ARNs of instances and buckets, which have lines of their own."""
+_LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|elasticmapreduce:.*:cluster/|s3:::)")
+"""ARNs of instances, buckets and the cluster, which have lines of their own."""
 
 _LISTED_TOO = re.compile(r"arn:[^:]*:ec2:.*:(vpc-endpoint|elastic-ip)/")
 """ARNs of endpoints and addresses, which have lines if the credentials may list them."""
@@ -27,7 +27,7 @@ _FREE = re.compile(
     r"|network-interface|network-acl|dhcp-options|spot-instances-request)/"
     r"|(iam|autoscaling|budgets|elasticmapreduce|resource-groups):)"
 )
-"""ARNs of what costs nothing by itself. The target's cluster, whose nodes cost money, has a line of its own."""
+"""ARNs of what costs nothing by itself."""
 
 _GROUP = "aws:autoscaling:groupName"
 """Tag of an instance with the name of its group."""
@@ -75,7 +75,8 @@ class AwsAccount:
     def _spark(self, quotas: Ec2Quotas) -> str:
         """Returns what the cluster may still take when it grows to its largest, and what is free for it."""
         target = self._target
-        ours = [each for each in quotas.running() if each.tags.get(_CLUSTER) == target.spark_cluster]
+        nodes = [each for each in quotas.running() if _CLUSTER in each.tags]
+        ours = [each for each in nodes if each.tags.get("cloudlstm") == target.name]
         here = sum(each.spot == target.spark_spot for each in ours)
         largest = target.spark_max_nodes - target.spark_min_nodes if target.spark_spot else 1 + target.spark_max_nodes
         code = code_of(target.spark_machine, spot=target.spark_spot)
@@ -97,7 +98,7 @@ class AwsAccount:
         tagging = AwsApi("resourcegroupstaggingapi", self._target)
         found = pages(tagging, "GetResources", "PaginationToken", "ResourceTagMappingList", TagFilters=tag)
         arns = sorted(str(each["ResourceARN"]) for each in found)
-        arns = [arn for arn in arns if not _LISTED.match(arn) and not arn.endswith(f"/{self._target.spark_cluster}")]
+        arns = [arn for arn in arns if not _LISTED.match(arn)]
         try:
             lines += self._endpoints_and_addresses()
         except TargetUnavailableError:

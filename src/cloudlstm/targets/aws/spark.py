@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from cloudlstm import storage
-from cloudlstm.errors import StorageError, TargetError
+from cloudlstm.errors import StorageError
 from cloudlstm.targets.aws.client import AwsApi
+from cloudlstm.targets.aws.clusters import EmrClusters
 from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.polling import retry_unavailable
@@ -33,7 +34,8 @@ _STATES = {
     "CANCELLED": JobState.CANCELLED,
 }
 
-_WORKING = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
+CLUSTER = "${cluster}"
+"""Placeholder for the id of the cluster, which may have to be started first."""
 
 _MAX_STEPS_READ = 500
 """Number of steps that are searched for a run's steps; EMR lists the newest first, and 256 can wait or run."""
@@ -51,19 +53,17 @@ class EmrSpark:
     def __init__(self, target: TargetConfig) -> None:
         self._target = target
         self._emr = AwsApi("emr", target)
+        self._clusters = EmrClusters(target, self._emr)
+        self._where: dict[str, str] = {}  # step -> its cluster
 
     def cluster(self) -> ClusterStatus:
-        try:
-            found = self._emr.call("DescribeCluster", ClusterId=self._target.spark_cluster)["Cluster"]
-        except TargetError as error:
-            error.hint = error.hint or "terraform apply: the target names a cluster that is not there"
-            raise
-        state, reason = found["Status"]["State"], (found["Status"].get("StateChangeReason") or {}).get("Message", "")
-        remedy = "terraform apply starts another one: an idle cluster ends by itself"
-        return ClusterStatus(state, reason, found.get("ReleaseLabel", ""), state in _WORKING, remedy)
+        return self._clusters.look()
+
+    def start(self) -> None:
+        self._clusters.start()
 
     def request(self, work: SparkWork) -> Request:
-        """Returns the exact request AddJobFlowSteps."""
+        """Returns the exact request AddJobFlowSteps; `submit` fills in the id of the cluster."""
         conf = spark_conf(self._target, work, {"AWS_DEFAULT_REGION": self._target.region})
         conf["spark.yarn.tags"] = f"cloudlstm-{OPENED}"  # distinguishes it from a step of a deleted run
         if work.jars:
@@ -89,7 +89,7 @@ class EmrSpark:
         return {
             "service": "emr",
             "call": "AddJobFlowSteps",
-            "arguments": {"JobFlowId": self._target.spark_cluster, "Steps": [step]},
+            "arguments": {"JobFlowId": CLUSTER, "Steps": [step]},
         }
 
     def name_and_arguments(self, request: Request) -> tuple[str, tuple[str, ...]]:
@@ -97,13 +97,19 @@ class EmrSpark:
         return step["Name"], tuple(step["HadoopJarStep"]["Args"])
 
     def submit(self, request: Request) -> str:
-        answer = self._emr.call(request["call"], **request["arguments"])
-        return str(answer["StepIds"][0])
+        cluster = self._clusters.current() or self._target.spark_cluster
+        answer = self._emr.call(request["call"], **request["arguments"] | {"JobFlowId": cluster})
+        step = str(answer["StepIds"][0])
+        self._where[step] = cluster
+        return step
 
     def find(self, run: str | None) -> list[Application]:
         found: list[Application] = []
         seen = 0
-        more: dict[str, str] = {"ClusterId": self._target.spark_cluster}
+        cluster = retry_unavailable(self._clusters.current)
+        if cluster is None:
+            return []
+        more: dict[str, str] = {"ClusterId": cluster}
         while more and seen < _MAX_STEPS_READ:
             page = retry_unavailable(partial(self._emr.call, "ListSteps", **more))
             steps = [_application(step) for step in page.get("Steps", ())]
@@ -112,19 +118,23 @@ class EmrSpark:
             ]
             seen += len(steps)
             more = more | {"Marker": page["Marker"]} if page.get("Marker") else {}
+        self._where |= dict.fromkeys((each.id for each in found), cluster)
         return found
 
     def look(self, application: str) -> Application:
-        answer = self._emr.call("DescribeStep", ClusterId=self._target.spark_cluster, StepId=application)
+        answer = self._emr.call("DescribeStep", ClusterId=self._cluster_of(application), StepId=application)
         return _application(answer["Step"])
 
+    def _cluster_of(self, application: str) -> str:
+        return self._where.get(application) or self._clusters.current() or self._target.spark_cluster
+
     def cancel(self, application: str) -> None:
-        arguments = {"ClusterId": self._target.spark_cluster, "StepIds": [application]}
+        arguments = {"ClusterId": self._cluster_of(application), "StepIds": [application]}
         retry_unavailable(lambda: self._emr.call("CancelSteps", StepCancellationOption="SEND_INTERRUPT", **arguments))
 
     def log_tail(self, application: str) -> list[str]:
         """Returns the end of the log; EMR uploads logs minutes late, so there may be none yet."""
-        base = f"{self._target.log_uri.rstrip('/')}/{self._target.spark_cluster}"
+        base = f"{self._target.log_uri.rstrip('/')}/{self._cluster_of(application)}"
         where = f"{base}/steps/{application}/"
         try:
             keys = [item.uri for item in storage.list_objects(f"{base}/")]

@@ -63,6 +63,10 @@ class GcpApi:
         """
         return self._send(action, lambda method: _plain(method(arguments)))
 
+    def begin(self, action: str, **arguments: Any) -> None:
+        """Calls a method that begins a long operation, such as "create_cluster", and does not wait for its end."""
+        self._send(action, lambda method: method(arguments))
+
     def each(self, action: str, **arguments: Any) -> list[dict[str, Any]]:
         """Returns all items of a paginated list; for an aggregated list one item per zone, empty ones included."""
         return self._send(action, lambda method: [_plain(item) for item in method(arguments)])

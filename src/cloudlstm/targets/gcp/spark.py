@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from cloudlstm.targets.base import JobState, Request
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.gcp.client import GcpApi, status_of
 from cloudlstm.targets.polling import retry_unavailable
-from cloudlstm.targets.services import Application, ClusterStatus, SparkWork
+from cloudlstm.targets.services import Application, ClusterStage, ClusterStatus, SparkWork
 from cloudlstm.targets.spark_job import (
     NAME_PREFIX,
     OPENED,
@@ -37,7 +38,7 @@ _SETUP_S = 30.0
 """How long a job may take from PENDING to RUNNING; the service cannot cancel it in between."""
 
 _TAKES_WORK = ("RUNNING", "UPDATING", "ERROR_DUE_TO_UPDATE")
-_TRANSIENT = ("CREATING", "STARTING", "REPAIRING")
+_CHANGING = ("CREATING", "STARTING", "REPAIRING", "DELETING")
 
 _LINKS = re.compile(r"\s*(If logs are available, they|Additional details) can be found at:.*", re.DOTALL)
 """Text after the reason in a job's details; `log_tail` returns where the output is."""
@@ -59,17 +60,30 @@ class DataprocSpark:
         try:
             found = self._clusters.call("get_cluster", **self._place, cluster_name=name)
         except TargetError as error:
-            if status_of(error) == 404:
-                error.hint = "terraform apply starts another one: an idle cluster deletes itself"
-            raise
+            if status_of(error) != 404:
+                raise
+            remedy = "terraform apply starts another one: an idle cluster deletes itself"
+            return ClusterStatus(name, "gone", "", "", ClusterStage.ENDED, remedy)
         status, state = found["status"], str(found["status"]["state"])
-        remedy = "terraform apply -replace=google_dataproc_cluster.spark"
-        if state in _TRANSIENT:
-            remedy = "wait until it is RUNNING"
+        stage, remedy = ClusterStage.BROKEN, "terraform apply -replace=google_dataproc_cluster.spark"
+        if state in _TAKES_WORK:
+            stage = ClusterStage.READY
+        elif state in _CHANGING:
+            stage, remedy = ClusterStage.CHANGING, "wait some minutes"
         elif state in ("STOPPED", "STOPPING"):
             remedy = f"gcloud dataproc clusters start {name} --region={self._target.region}"
         release = ((found.get("config") or {}).get("software_config") or {}).get("image_version", "")
-        return ClusterStatus(state, _line(status.get("detail", "")), release, state in _TAKES_WORK, remedy)
+        return ClusterStatus(name, state, _line(status.get("detail", "")), release, stage, remedy)
+
+    def start(self) -> None:
+        from google.cloud import dataproc_v1 as sdk
+
+        definition = sdk.Cluster.from_json(json.dumps(self._target.spark_definition))
+        try:
+            self._clusters.begin("create_cluster", **self._place, cluster=definition)
+        except TargetError as error:
+            if status_of(error) != 409:  # another launcher was first
+                raise
 
     def request(self, work: SparkWork) -> Request:
         """Returns the exact request SubmitJob. Its id is unique over attempts, runs and roots."""
