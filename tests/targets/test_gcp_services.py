@@ -191,18 +191,19 @@ def test_the_log_tail_names_the_place_of_the_whole_log(service: ForeignServer, t
 
 
 @pytest.mark.parametrize(
-    ("state", "takes_work", "remedy"),
-    [("RUNNING", True, ""), ("UPDATING", True, ""), ("CREATING", False, "wait until it is RUNNING"),
-     ("STOPPED", False, "gcloud dataproc clusters start desk"),
-     ("ERROR", False, "-replace=google_dataproc_cluster.spark")],
+    ("state", "stage", "remedy"),
+    [("RUNNING", "READY", ""), ("UPDATING", "READY", ""), ("CREATING", "CHANGING", "wait"),
+     ("DELETING", "CHANGING", "wait"), ("STOPPED", "BROKEN", "gcloud dataproc clusters start desk"),
+     ("ERROR", "BROKEN", "-replace=google_dataproc_cluster.spark")],
 )  # fmt: skip
 def test_a_cluster_accepts_work_or_names_the_fix(
-    service: ForeignServer, target: TargetConfig, state: str, takes_work: bool, remedy: str
+    service: ForeignServer, target: TargetConfig, state: str, stage: str, remedy: str
 ) -> None:
     config = {"softwareConfig": {"imageVersion": "2.3.9-debian12"}}
     service.answer("GET desk", {"config": config, "status": {"state": state, "detail": "a\nreason"}})
     seen = DataprocSpark(target).cluster()
-    assert (seen.state, seen.reason, seen.release, seen.takes_work) == (state, "a reason", "2.3.9-debian12", takes_work)
+    assert (seen.state, seen.reason, seen.release) == (state, "a reason", "2.3.9-debian12")
+    assert seen.stage.name == stage
     assert remedy in seen.remedy
 
 

@@ -23,7 +23,7 @@ Checked = Callable[..., str]
 def checked(target: Target, tmp_path: Path) -> Checked:
     """What a check says of the target with some of its document changed: the error with its hint, or what is fine."""
 
-    def check(name: str, config: RunConfig | None = None, **changed: Any) -> str:
+    def check(name: str, config: RunConfig | None = None, /, **changed: Any) -> str:
         document = target.document | changed
         path = tmp_path / "changed.json"
         path.write_text(json.dumps(document))
@@ -71,8 +71,8 @@ def test_all_checks_of_a_working_target_pass(target: Target, checked: Checked) -
         ("gcp", "credentials", {"account": "elsewhere"}, {}, "project elsewhere: gcloud auth application-default"),
         ("aws", "bucket", {"bucket_uri": "s3://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
         ("gcp", "bucket", {"bucket_uri": "gs://no-such-bucket-at-all"}, {}, "create the bucket, or correct its name"),
-        ("aws", "cluster", {"spark_cluster": "j-NONE"}, {}, "j-NONE"),
-        ("gcp", "cluster", {"spark_cluster": "none"}, {}, "(try: terraform apply starts another one"),
+        ("aws", "cluster", {"spark_cluster": "j-NONE", "name": "nobody", "spark_definition": None}, {}, "j-NONE"),
+        ("gcp", "cluster", {"spark_cluster": "none", "spark_definition": None}, {}, "terraform apply starts another"),
         ("aws", "trainers", {"trainer_group": "none"}, {}, "no Auto Scaling group none (try: terraform apply)"),
         ("gcp", "trainers", {"trainer_group": "none"}, {}, "(try: terraform apply)"),
         ("aws", "trainers", {}, {"train": {"workers": 5}}, "may have 4 machines (try: train.workers=4"),
@@ -99,9 +99,11 @@ def test_the_error_for_a_terminated_cluster_names_the_reason(aws: AWSTarget, che
     instances = {"KeepJobFlowAliveWhenNoSteps": True, "InstanceCount": 1, "MasterInstanceType": "m7i.xlarge"}
     ended = emr.run_job_flow(Name="ended", ReleaseLabel="emr-spark-8.1.0", Instances=instances)["JobFlowId"]
     emr.terminate_job_flows(JobFlowIds=[ended])
-    line = checked("cluster", spark_cluster=ended)
+    line = checked("cluster", name="ended", spark_cluster=ended, spark_definition=None)
     assert f"cluster {ended} is TERMINAT" in line
     assert "terraform apply starts another one" in line
+    defined = checked("cluster", name="ended", spark_cluster=ended, spark_definition={"Name": "ended"})
+    assert defined == f"{ended} is TERMINATED, emr-spark-8.1.0; a run starts another one"
 
 
 @on_one_cloud

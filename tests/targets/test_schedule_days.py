@@ -23,6 +23,7 @@ from models.daily.untrained import make_model
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm, one_run, write_config
 from python_archive import python_archive
+from spark_clusters import end_cluster
 from targets.fake_clouds import Target
 from targets.scheduled_days import ScheduledDays
 
@@ -81,6 +82,7 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
 
     assert days.evening(HOLIDAY).models[0].status == 0  # the exchange is closed, and Friday is made up for
     assert day_dates(model) == [each.isoformat() for each in (FIRST, SECOND, THIRD)]
+    end_cluster(days.config)  # as it does after an hour without work: the training starts another one
     assert days.evening(LAST).models[0].status == 0
     (training,) = day_of(model, LAST.isoformat()).due  # on the target: the launcher submits it, and waits
     assert [(each.number, each.run) for each in versions_of(model)][1:] == [(2, f"{days.root}/{training.run}")]
