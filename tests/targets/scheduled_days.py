@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +17,7 @@ from cloudlstm.targets.lease import Holder, newest
 from cloudlstm.targets.schedule import Launch, coordinates, launches, schedule_of
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm
+from process_tree import descendants
 from trainer_groups import compute
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -93,6 +97,13 @@ class ScheduledDays:
                 size=0, project=self.config.account, region=self.config.region, instance_group_manager=self.group
             )
         until(lambda: not self.machines(), "the launcher to be gone")
+
+    def hold(self) -> None:
+        """Stops all processes of the launcher, which then does nothing until it is ended."""
+        for machine in self.machines():
+            for pid in descendants(int(machine["pid"])):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
 
     def kill(self) -> None:
         """Kills the launcher. Its group replaces it."""

@@ -75,6 +75,7 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
 
     days.begin(THIRD)  # ended for good: nothing is done
     days.at_work()
+    days.hold()
     down = days.run("down")
     assert f"set {days.group} from 1 machine to 0" in down.stdout
     assert "the schedule goes on" in down.stderr

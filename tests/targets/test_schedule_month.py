@@ -27,7 +27,7 @@ DAYS = [day for day, _ in evenings(FIRST_DAY, 30)]
 WEEKDAYS = [day for day in (DAYS[0] + dt.timedelta(each) for each in range((DAYS[-1] - DAYS[0]).days + 1))
             if day.weekday() < 5]  # fmt: skip
 """The days on which a launcher comes: on one of them, 5 July, the exchange was closed."""
-BAD_DATA, MISSED, KILLED, ROLLBACK, TRAINING = DAYS[5], DAYS[11], DAYS[12], DAYS[24], DAYS[28]
+BAD_DATA, MISSED, KILLED, ROLLBACK, TRAINING = DAYS[5], DAYS[11], DAYS[18], DAYS[24], DAYS[28]
 """What happens when. The missed day is a Friday: then no day is done for longer than over a usual weekend. From
 TRAINING on a training is due that the limit of the month does not pay."""
 CHAMPION, BETTER, WORSE = 1.5, 0.0, -2.95
@@ -92,10 +92,12 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
         if day == KILLED:
             days.begin(day)
             days.at_work()
-            days.kill()
-            launch = days.left()
-        else:
-            launch = days.evening(day)
+            days.cloud.control.fault("no-capacity", group=days.group)
+            days.kill()  # and no other machine is to be had: the next day makes up for it
+            days.empty()
+            days.cloud.control.clear()
+            continue
+        launch = days.evening(day)
         (done,) = launch.models
         status[day] = done.status
         if day == BAD_DATA:
@@ -104,8 +106,9 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
             assert cloudlstm("rollback", "m", f"--root={days.root}").returncode == 0
 
     lived = {dt.date.fromisoformat(each.date): each for each in days_of(model)}
-    assert sorted(lived) == [day for day in DAYS if day != MISSED]
+    assert sorted(lived) == [day for day in DAYS if day not in (MISSED, KILLED)]
     assert lived[DAYS[DAYS.index(MISSED) + 1]].missed == (MISSED.isoformat(),)
+    assert lived[DAYS[DAYS.index(KILLED) + 1]].missed == (KILLED.isoformat(),)
     assert lived[BAD_DATA].status == "refused"
     decided = {(each.version, each.action, each.basis): day for day, one in lived.items() for each in one.decisions}
     promoted, retired = decided[2, "promote", "skill"], decided[3, "retire", "worse"]
@@ -123,6 +126,6 @@ def test_thirty_days_by_the_schedule(month: tuple[ScheduledDays, Path]) -> None:
 
     verified = json.loads(cloudlstm("models", "verify", "m", f"--root={days.root}", "--json").stdout)
     assert verified["records"] == sum(each.status == "done" for each in lived.values())
-    assert len(launches(days.root, 99)) == len(WEEKDAYS) - 1
+    assert len(launches(days.root, 99)) == len(WEEKDAYS) - 2
     state = days.cloud.control.state()
     assert (state["groups"][days.group], days.machines(), state["problems"]) == (0, [], [])
