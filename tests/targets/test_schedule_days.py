@@ -23,7 +23,7 @@ from models.daily.untrained import make_model
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm, one_run, write_config
 from python_archive import python_archive
-from spark_clusters import end_cluster
+from spark_clusters import end_cluster, own_target
 from targets.fake_clouds import Target
 from targets.scheduled_days import ScheduledDays
 
@@ -37,8 +37,9 @@ POLICY = ("warm_every=3", "warm_epochs=1", "cold_every=none")
 def days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScheduledDays]:
     """A target whose schedule has a model that exists and one that does not."""
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
-    with environment_of(cloud.environment):
-        made = ScheduledDays(cloud, cloud.make_target("scheduled", schedule=SCHEDULE | {"models": ["m", "nobody"]}))
+    schedule = SCHEDULE | {"models": ["m", "nobody"]}
+    with environment_of(cloud.environment), own_target(cloud, "scheduled", schedule=schedule) as document:
+        made = ScheduledDays(cloud, document)
         for file in write_market(tmp_path / "bars", tickers=3).iterdir():
             storage.write(f"{made.root}/files/{file.name}", file.read_bytes())
         config = write_config(tmp_path, CONFIG.format(path=f"{made.root}/files/*.csv"))
@@ -119,9 +120,9 @@ def test_a_launcher_without_packages_installs_them_from_the_bucket(
         pytest.skip(f"launchers have no Python {PYTHON}")
     monkeypatch.setenv(wheelhouse.PYTHON_ARCHIVE, python_archive(tmp_path / "python.tar"))
     monkeypatch.setattr(wheelhouse, "user_cache", lambda *names: tmp_path.joinpath("cache", *names))
-    with environment_of(aws_cloud.environment):
-        settings = SCHEDULE | {"models": ["m"], "python": ""}
-        days = ScheduledDays(aws_cloud, aws_cloud.make_target("bare-launcher", schedule=settings))
+    settings = SCHEDULE | {"models": ["m"], "python": ""}
+    with environment_of(aws_cloud.environment), own_target(aws_cloud, "bare", schedule=settings) as document:
+        days = ScheduledDays(aws_cloud, document)
         for file in write_market(tmp_path / "bars", tickers=3).iterdir():
             storage.write(f"{days.root}/files/{file.name}", file.read_bytes())
         make_model(days.root, "m", f"{days.root}/files")

@@ -20,6 +20,7 @@ from models.daily.recorded import FIRST_DAY, change_rows, evenings, write_market
 from models.daily.untrained import add_version, make_model
 from on_emulators import until
 from pipeline.cli_runner import cloudlstm
+from spark_clusters import own_target
 from targets.scheduled_days import ScheduledDays
 from watched_alarms import BEGINS, ENDS, apply_alarms, subjects
 
@@ -38,9 +39,9 @@ CHAMPION, BETTER, WORSE = 1.5, 0.0, -2.95
 def month(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[ScheduledDays, Path]]:
     """A target with a schedule for a model of three tickers, and the folder of the vendor's files."""
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
-    with environment_of(cloud.environment):
-        schedule = SCHEDULE | {"models": ["m"], "max_usd": 0.01}
-        days = ScheduledDays(cloud, cloud.make_target("monthly", schedule=schedule))
+    schedule = SCHEDULE | {"models": ["m"], "max_usd": 0.01}
+    with environment_of(cloud.environment), own_target(cloud, "monthly", schedule=schedule) as document:
+        days = ScheduledDays(cloud, document)
         bars = write_market(tmp_path / "bars", tickers=3)
         publish(days, bars)
         make_model(days.root, "m", f"{days.root}/files", bias=CHAMPION, warm_every=DAYS.index(TRAINING))

@@ -25,6 +25,7 @@ from cloudlstm.targets import JobState
 from cloudlstm.targets.cloud import open_cloud
 from emulator_fixtures import environment_of
 from on_emulators import until
+from spark_clusters import own_target
 from stream.test_kafka import publish
 from stream.test_killed_streams import ROWS, by_key, outputs
 
@@ -58,8 +59,7 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
     folder = tmp_path_factory.mktemp("stream")
-    with environment_of(cloud.environment):
-        document = cloud.make_target("streams")
+    with environment_of(cloud.environment), own_target(cloud, "streams") as document:
         if request.param == "gcp":
             document |= {"spark_release": "3.0-debian13"}  # what the emulator runs, by its Spark
         where = folder / "target.json"

@@ -15,6 +15,7 @@ from emulator_fixtures import environment_of
 from models.daily.recorded import FIRST_DAY, evenings, write_market
 from models.daily.untrained import make_model
 from on_emulators import until
+from spark_clusters import own_target
 from targets.scheduled_days import ScheduledDays
 from watched_alarms import BEGINS, ENDS, apply_alarms, subjects
 
@@ -27,8 +28,8 @@ def days(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScheduledDa
     """A target with a schedule for one model, and with the alarms of the root."""
     cloud: Cloud = request.getfixturevalue(f"{request.param}_cloud")
     schedule = SCHEDULE | {"models": ["m"], "max_usd": 0.01}
-    with environment_of(cloud.environment):
-        made = ScheduledDays(cloud, cloud.make_target("watched", schedule=schedule))
+    with environment_of(cloud.environment), own_target(cloud, "watched", schedule=schedule) as document:
+        made = ScheduledDays(cloud, document)
         for file in write_market(tmp_path / "bars", tickers=2).iterdir():
             storage.write(f"{made.root}/files/{file.name}", file.read_bytes())
         make_model(made.root, "m", f"{made.root}/files", warm_every=1)
