@@ -27,7 +27,10 @@ from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.lease import Lease
 from cloudlstm.targets.schedule import Launch, ModelDay, Timetable
 from infra.test_document import DOCUMENT
+from targets.fake_clouds import Target
+from targets.scheduled_days import ScheduledDays
 
+DAY = dt.date(2021, 6, 30)
 CHOSEN: dict[str, Any] = {
     "time": "30 18 * * 1-5", "time_zone": "America/New_York", "models": ["a", "b"], "max_usd": None,
     "group": "mine-launcher", "job": "mine-launcher", "machine": "m7i.large", "max_hours": 8,
@@ -328,3 +331,15 @@ def test_the_text_has_the_last_results(cloud: Cloud, config: TargetConfig) -> No
     assert "    b: line 8\n" in text
     assert "    a: " not in text
     assert "next      2024-07-01T22:30:00Z" in text
+
+
+def test_the_schedule_that_terraform_made_starts_a_launcher(target: Target) -> None:
+    days = ScheduledDays(target.cloud, target.document)
+    days.wait_for(DAY)
+    try:
+        assert days.run("schedule").returncode == 0
+        (nobody,) = days.evening(DAY).models
+    finally:
+        days.cloud.control.reset_clock()
+    assert (nobody.model, nobody.word) == ("nobody", "usage error")
+    assert "no model nobody" in nobody.log

@@ -24,7 +24,6 @@ from on_emulators import until
 from pipeline.cli_runner import cloudlstm, one_run, write_config
 from python_archive import python_archive
 from spark_clusters import end_cluster, own_target
-from targets.fake_clouds import Target
 from targets.scheduled_days import ScheduledDays
 
 FIRST, SECOND, THIRD, HOLIDAY, LAST = (dt.date(2021, 6, 30), dt.date(2021, 7, 1), dt.date(2021, 7, 2),
@@ -98,18 +97,6 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     assert "2021-07-06/0001" in shown
     assert "m done, nobody usage error" in shown
     assert days.cloud.control.state()["problems"] == []
-
-
-def test_the_schedule_that_terraform_made_starts_a_launcher(target: Target) -> None:
-    days = ScheduledDays(target.cloud, target.document)
-    days.wait_for(FIRST)
-    try:
-        assert days.run("schedule").returncode == 0
-        (nobody,) = days.evening(FIRST).models
-    finally:
-        days.cloud.control.reset_clock()
-    assert (nobody.model, nobody.word) == ("nobody", "usage error")
-    assert "no model nobody" in nobody.log
 
 
 def test_a_launcher_without_packages_installs_them_from_the_bucket(
