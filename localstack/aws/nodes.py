@@ -180,6 +180,11 @@ class Nodes:
         for instance in reservation.instances:
             cluster.add_instance(models.Instance(ec2_instance=instance, instance_group=group))
 
+    def tag(self, cluster: models.Cluster) -> None:
+        """Gives the instances the tags of their cluster, as EMR does."""
+        if names := [each.ec2_instance.id for each in cluster.ec2_instances]:
+            cluster.emr_backend.ec2_backend.create_tags(names, {each["Key"]: each["Value"] for each in cluster.tags})
+
     def end(self, cluster: models.Cluster) -> None:
         """Ends all instances of a cluster that has ended."""
         for each in cluster.ec2_instances:

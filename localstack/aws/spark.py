@@ -134,6 +134,7 @@ class Response(ElasticMapReduceResponse):
         cluster.managed_scaling_policy = self._plain("ManagedScalingPolicy")  # type: ignore[attr-defined]
         replaced = self._get_bool_param("Instances.UnhealthyNodeReplacement")
         cluster.unhealthy_node_replacement = bool(replaced)  # type: ignore[attr-defined]
+        self.nodes.tag(cluster)
         if failure:
             end_cluster(cluster, "TERMINATED_WITH_ERRORS", failure.code, str(failure))
             self.nodes.end(cluster)
@@ -164,6 +165,7 @@ class Response(ElasticMapReduceResponse):
             except NodeError as error:
                 group.state = "ARRESTED"
                 group.state_change_reason = f"{error.code}: {error}"  # type: ignore[attr-defined]
+        self.nodes.tag(cluster)
         return ActionResult({"JobFlowId": cluster.id, "InstanceGroupIds": [group.id for group in added]})
 
     def add_job_flow_steps(self) -> ActionResult:

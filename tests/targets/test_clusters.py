@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -72,7 +73,9 @@ def test_a_cluster_that_needs_a_person_is_an_error(stages: Sequence[ClusterStage
     service = Stages(*stages)
     with pytest.raises(TargetError, match=rf"cluster c is {stages[-1].name} \(a reason\)") as raised:
         waited(service)
-    assert raised.value.hint == "do something"
+    assert raised.value.hint == (
+        "do something" if starts == 0 else "mend what the reason says; the next run starts another one"
+    )
     assert service.starts == starts
 
 
@@ -140,6 +143,38 @@ def test_only_a_cluster_with_the_tag_of_the_target_is_used(aws_cloud: Cloud) -> 
         assert late.cluster().id not in (made, foreign)
         end_cluster(target)
         assert emr.describe_cluster(ClusterId=foreign)["Cluster"]["Status"]["State"].startswith("TERMINAT")
+
+
+def test_a_cluster_that_ends_while_it_starts_is_an_error_with_its_reason(aws_cloud: Cloud) -> None:
+    with environment_of(aws_cloud.environment), own_target(aws_cloud, "short") as document:
+        definition = json.loads(json.dumps(document["spark_definition"]))
+        definition["Instances"]["InstanceGroups"][1]["InstanceCount"] = 5000
+        target = parse(document | {"spark_definition": definition}, "it")
+        end_cluster(target)
+        with pytest.raises(TargetError, match="is TERMINATED_WITH_ERRORS") as raised:
+            list(wait_until_ready(EmrSpark(target), target, QUICK))
+    assert "vCPU" in raised.value.message
+    assert raised.value.hint == "mend what the reason says; the next run starts another one"
+
+
+def test_work_on_each_living_cluster_of_a_target_is_found(aws_cloud: Cloud) -> None:
+    import boto3
+
+    with environment_of(aws_cloud.environment), own_target(aws_cloud, "twice") as document:
+        emr = boto3.session.Session(region_name=document["region"]).client("emr")
+        second = emr.run_job_flow(**document["spark_definition"])["JobFlowId"]  # as by an apply beside a run's cluster
+        words = ["spark-submit", "x.py", "s3://b/runs/r"]
+        step = {"Name": "cloudlstm r prepare 1", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": words}}
+        (there,) = emr.add_job_flow_steps(JobFlowId=second, Steps=[step | {"ActionOnFailure": "CONTINUE"}])["StepIds"]
+        spark = EmrSpark(parse(document, "it"))
+        assert spark.cluster().id == document["spark_cluster"]
+        (found,) = spark.find("s3://b/runs/r")
+        assert found.id == there
+        assert spark.look(there).name == "cloudlstm r prepare 1"
+        spark.cancel(there)
+        paid = [each.text for each in open_cloud(document["bucket_uri"]).list_resources() if each.bill == "costs"]
+    assert paid[0].startswith(f"Spark cluster {document['spark_cluster']}: ")
+    assert len([each for each in paid if each.startswith("instance ")]) == 6, "the nodes of both"
 
 
 def test_a_cluster_that_another_launcher_has_started_is_used() -> None:

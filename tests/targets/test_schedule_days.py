@@ -87,6 +87,10 @@ def test_days_begin_by_the_schedule_and_a_killed_launcher_is_made_up_for(days: S
     assert days.evening(LAST).models[0].status == 0
     (training,) = day_of(model, LAST.isoformat()).due  # on the target: the launcher submits it, and waits
     assert [(each.number, each.run) for each in versions_of(model)][1:] == [(2, f"{days.root}/{training.run}")]
+    clusters = [step["cluster"] for step in days.cloud.control.state()["steps"] if training.run in str(step["name"])]
+    assert clusters
+    if days.config.cloud == "aws":
+        assert days.config.spark_cluster not in clusters
     assert days.cloud.control.state()["groups"][days.config.trainer_group] == 0
     verified = cloudlstm("models", "verify", "m", f"--root={days.root}", "--json")
     assert json.loads(verified.stdout)["records"] == 4

@@ -42,7 +42,11 @@ def wait_until_ready(spark: SparkService, target: TargetConfig, intervals: Inter
     seen = retry_unavailable(spark.cluster, intervals=intervals)
     poll, give_up, started = Poller(spark.cluster, intervals), time.monotonic() + START_S, False
     while seen.stage is not ClusterStage.READY:
-        if (started and seen.stage is ClusterStage.ENDED) or not usable(seen, target):
+        if started and seen.stage is ClusterStage.ENDED:
+            error = unusable(seen)
+            error.hint = "mend what the reason says; the next run starts another one"
+            raise error
+        if not usable(seen, target):
             raise unusable(seen)
         if time.monotonic() > give_up:
             raise TargetError(

@@ -29,9 +29,10 @@ def resources(
     cluster = retry_unavailable(spark.cluster, intervals=intervals)
     ended = cluster.stage is ClusterStage.ENDED
     found = Resource(f"Spark cluster {cluster.id}: {cluster.state}", "free" if ended else "costs")
+    tagged = [each for each in account.tagged() if not each.text.endswith(f"cluster/{cluster.id}")]
     machines = len(retry_unavailable(group.look, intervals=intervals).machines)
     text = f"trainer group {config.trainer_group}: {counted(machines, 'machine')}"
-    return [found, Resource(text, "costs" if machines else "free"), *account.tagged(), *_buckets(config)]
+    return [found, Resource(text, "costs" if machines else "free"), *tagged, *_buckets(config)]
 
 
 def _buckets(config: TargetConfig) -> Iterator[Resource]:

@@ -16,8 +16,8 @@ from cloudlstm.targets.services import Resource
 _GONE = {"shutting-down", "terminated"}
 """States of instances that EC2 still lists for an hour after their end."""
 
-_LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|elasticmapreduce:.*:cluster/|s3:::)")
-"""ARNs of instances, buckets and the cluster, which have lines of their own."""
+_LISTED = re.compile(r"arn:[^:]*:(ec2:.*:instance/|s3:::)")
+"""ARNs of instances and buckets, which have lines of their own."""
 
 _LISTED_TOO = re.compile(r"arn:[^:]*:ec2:.*:(vpc-endpoint|elastic-ip)/")
 """ARNs of endpoints and addresses, which have lines if the credentials may list them."""
@@ -27,7 +27,7 @@ _FREE = re.compile(
     r"|network-interface|network-acl|dhcp-options|spot-instances-request)/"
     r"|(iam|autoscaling|budgets|elasticmapreduce|resource-groups):)"
 )
-"""ARNs of what costs nothing by itself."""
+"""ARNs of what costs nothing by itself, as a cluster, whose nodes cost money."""
 
 _GROUP = "aws:autoscaling:groupName"
 """Tag of an instance with the name of its group."""

@@ -104,11 +104,12 @@ class EmrSpark:
         return step
 
     def find(self, run: str | None) -> list[Application]:
+        return [each for cluster in retry_unavailable(self._clusters.ids) for each in self._on(cluster, run)]
+
+    def _on(self, cluster: str, run: str | None) -> list[Application]:
+        """Returns the applications of a cluster, as `find` does."""
         found: list[Application] = []
         seen = 0
-        cluster = retry_unavailable(self._clusters.current)
-        if cluster is None:
-            return []
         more: dict[str, str] = {"ClusterId": cluster}
         while more and seen < _MAX_STEPS_READ:
             page = retry_unavailable(partial(self._emr.call, "ListSteps", **more))
