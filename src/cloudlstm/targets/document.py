@@ -72,6 +72,9 @@ class TargetConfig(BaseModel):
     """Whether nodes above `spark_min_nodes` come from the spot market."""
     spark_idle_minutes: int = Field(ge=1)
     """Minutes without work after which the cluster ends itself."""
+    spark_definition: dict[str, Any] | None = None
+    """How to start the cluster again after it has ended itself: arguments of EMR's RunJobFlow, or Dataproc's Cluster.
+    None: only Terraform can."""
     log_uri: str
     """Where the platform puts its own logs, minutes late."""
     trainer_group: str = Field(min_length=1)
