@@ -62,4 +62,4 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         parts = {name: _plain(each) for name, each in value.items() if name not in _OF_ONE_CLUSTER | _ALWAYS_TRUE}
         return {name: each for name, each in parts.items() if each not in ("", [], {})}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    return [_plain(each) for each in value if each != ""] if isinstance(value, list) else value
