@@ -118,6 +118,15 @@ def test_unknown_outputs_and_missing_endpoints_are_accepted(tmp_path: Path) -> N
     assert load(str(path)).endpoints == {}
 
 
+def test_a_document_may_define_the_cluster_and_older_ones_do_not(tmp_path: Path) -> None:
+    definition = {"Name": "mine", "Instances": {"InstanceGroups": [{"InstanceRole": "MASTER", "InstanceCount": 1}]}}
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text(as_outputs(DOCUMENT))
+    new.write_text(as_outputs(DOCUMENT | {"spark_definition": definition}))
+    assert load(str(old)).spark_definition is None
+    assert load(str(new)).spark_definition == definition
+
+
 def test_the_error_for_an_unapplied_directory_says_so(terraform: Any) -> None:
     with pytest.raises(ConfigError, match="has no outputs: nothing is applied there"):
         load(terraform("echo '{}'"))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cloudlstm.targets.document import TargetConfig, load, parse
+from infra.google_cloud.emulated import rest_cluster
 from infra.stand_in_provider import GoogleCloud
 from infra.terraform_runner import REPOSITORY, Terraform, copied, initialized
 
@@ -187,6 +188,26 @@ def test_a_cluster_that_deleted_itself_comes_back(up: Stack) -> None:
     up.cloud.ask("lose", CLUSTER)
     up.apply()
     assert len(up.cloud.ask("found", CLUSTER)) == 1
+
+
+def test_the_definition_makes_the_cluster_that_terraform_makes(stack: Stack) -> None:
+    check_definition(stack)
+    key = "projects/my-project/locations/us-central1/keyRings/ring/cryptoKeys/cloud"
+    stack.cloud.ask("set", "limits", {"SSD_TOTAL_GB": 999})
+    check_definition(
+        stack, f"-var=kms_key={key}", "-var=spark_spot=true", "-var=spark_disk_gib=60", "-var=spark_idle_minutes=30"
+    )
+
+
+def check_definition(stack: Stack, *words: str) -> None:
+    """Applies the root; the definition in the target document is what the provider sends for the cluster."""
+    stack.apply(*words)
+    (cluster,) = stack.cloud.ask("found", CLUSTER)
+    definition = stack.outputs()["spark_definition"]
+    assert definition == rest_cluster(cluster)
+    assert load(str(stack.main.folder)).spark_definition == definition
+    policy = definition["config"]["autoscalingConfig"]["policyUri"]
+    assert [each["id"] for each in stack.cloud.ask("found", "google_dataproc_autoscaling_policy")] == [policy]
 
 
 def test_a_zone_without_the_machine_is_passed_over(stack: Stack) -> None:

@@ -19,6 +19,7 @@ THINGS = {
     "network",
     "identity",
     "spark",
+    "spark_definition",
     "trainers",
     "schedule",
     "budget",

@@ -1,4 +1,4 @@
-# Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs. With `schedule` there is a fifth
+# Four roles with minimal rights: EMR itself, Spark nodes, trainers, and users who submit runs and start the Spark cluster. With `schedule` there is a fifth
 # one, in schedule.tf.
 
 locals {
@@ -38,8 +38,54 @@ locals {
     Resource = flatten([for bucket in var.read_buckets : ["arn:${local.partition}:s3:::${bucket}", "arn:${local.partition}:s3:::${bucket}/*"]])
   }]
 
+  # The cluster's id changes with each start, so the tag says which cluster is ours.
+  clusters = "arn:${local.partition}:elasticmapreduce:${var.region}:${local.account}:cluster/*"
+
+  # What starting the cluster by local.spark_definition takes. AWS's pages on EMR ask for RunJobFlow and PassRole, and let a
+  # condition on the request's tags say which clusters may be made ("IAM policies for tag-based access"). RunJobFlow has no resource.
+  # Since April 2023 it also needs AddTags if it gives tags; EMR checks that right on "cluster/*". The page "Using an
+  # auto-termination policy" asks whoever applies one for PutAutoTerminationPolicy; PutManagedScalingPolicy is the same kind of
+  # right. Both know only the tags that a cluster has, and one that is being made has none yet: hence IfExists.
+  start_spark = [
+    {
+      Sid       = "StartSpark"
+      Effect    = "Allow"
+      Action    = ["elasticmapreduce:RunJobFlow"]
+      Resource  = ["*"]
+      Condition = { StringEquals = { "aws:RequestTag/cloudlstm" = var.name } }
+    },
+    {
+      Sid       = "TagSpark"
+      Effect    = "Allow"
+      Action    = ["elasticmapreduce:AddTags"]
+      Resource  = [local.clusters]
+      Condition = { StringEquals = { "aws:RequestTag/cloudlstm" = var.name } }
+    },
+    {
+      Sid       = "LimitSpark"
+      Effect    = "Allow"
+      Action    = ["elasticmapreduce:PutAutoTerminationPolicy", "elasticmapreduce:PutManagedScalingPolicy"]
+      Resource  = [local.clusters]
+      Condition = { StringEqualsIfExists = { "elasticmapreduce:ResourceTag/cloudlstm" = var.name } }
+    },
+    {
+      Sid       = "PassServiceRole"
+      Effect    = "Allow"
+      Action    = ["iam:PassRole"]
+      Resource  = [aws_iam_role.spark_service.arn]
+      Condition = { StringEquals = { "iam:PassedToService" = data.aws_service_principal.of["elasticmapreduce"].name } }
+    },
+    {
+      Sid       = "PassNodeRole"
+      Effect    = "Allow"
+      Action    = ["iam:PassRole"]
+      Resource  = [aws_iam_role.spark_node.arn]
+      Condition = { StringEquals = { "iam:PassedToService" = data.aws_service_principal.of["ec2"].name } }
+    },
+  ]
+
   # What a submit calls besides objects.
-  submit = [
+  submit = concat(local.start_spark, [
     {
       Sid    = "RunSteps"
       Effect = "Allow"
@@ -47,7 +93,8 @@ locals {
         "elasticmapreduce:AddJobFlowSteps", "elasticmapreduce:CancelSteps", "elasticmapreduce:DescribeCluster",
         "elasticmapreduce:DescribeStep", "elasticmapreduce:ListSteps",
       ]
-      Resource = [aws_emr_cluster.spark.arn]
+      Resource  = [local.clusters]
+      Condition = { StringEquals = { "elasticmapreduce:ResourceTag/cloudlstm" = var.name } }
     },
     {
       Sid    = "ScaleTrainers"
@@ -77,11 +124,12 @@ locals {
       Action = [
         "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeScalingActivities",
         "autoscaling:DescribeScheduledActions", "ec2:DescribeAddresses", "ec2:DescribeInstances",
-        "ec2:DescribeInstanceTypes", "ec2:DescribeVpcEndpoints", "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
+        "ec2:DescribeInstanceTypes", "ec2:DescribeVpcEndpoints", "elasticmapreduce:ListClusters",
+        "servicequotas:GetAWSDefaultServiceQuota", "tag:GetResources",
       ]
       Resource = ["*"]
     },
-  ]
+  ])
 
   trust_ec2 = jsonencode({
     Version   = "2012-10-17"
@@ -249,7 +297,7 @@ resource "aws_iam_role" "submitter" {
 }
 
 resource "aws_iam_role_policy" "submitter" {
-  # checkov:skip=CKV_AWS_355:The calls under "Look" and PutMetricData take no resource; AWS accepts them on "*" only.
+  # checkov:skip=CKV_AWS_355:The calls under "Look", RunJobFlow and PutMetricData take no resource; AWS accepts them on "*" only.
   name = "submit"
   role = aws_iam_role.submitter.id
 

@@ -18,6 +18,7 @@ locals {
     spark_max_nodes    = var.spark_max_nodes
     spark_spot         = local.spark_spot
     spark_idle_minutes = var.spark_idle_minutes
+    spark_definition   = local.spark_definition
     log_uri            = local.log_uri
     trainer_group      = aws_autoscaling_group.trainers.name
     trainer_zones      = local.trainer_zones
@@ -120,6 +121,11 @@ output "spark_spot" {
 output "spark_idle_minutes" {
   description = "Idle minutes after which the cluster ends itself."
   value       = local.target.spark_idle_minutes
+}
+
+output "spark_definition" {
+  description = "Arguments of EMR's RunJobFlow, with which a run starts the cluster again after it has ended itself."
+  value       = local.target.spark_definition
 }
 
 output "log_uri" {

@@ -4,7 +4,7 @@
 locals {
   scheduled            = var.schedule == null ? 0 : 1 # for `count`
   launcher_group       = "${var.name}-launcher"
-  launcher_tags        = merge(var.tags, { Name = local.launcher_group, cloudlstm = var.name })
+  launcher_tags        = merge(local.tags, { Name = local.launcher_group })
   launcher_coordinates = "${local.bucket_arn}/trainers/${local.launcher_group}" # assignment, leases, machines' logs
   launcher_image       = try(coalesce(var.schedule.image), "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")
 
@@ -213,7 +213,7 @@ resource "aws_iam_instance_profile" "launcher" {
 }
 
 resource "aws_iam_role_policy" "launcher" {
-  # checkov:skip=CKV_AWS_355:The calls under "Look" take no resource; AWS accepts them on "*" only.
+  # checkov:skip=CKV_AWS_355:The calls under "Look", RunJobFlow and PutMetricData take no resource; AWS accepts them on "*" only.
   count = local.scheduled
 
   name = "launch"

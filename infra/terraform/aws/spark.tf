@@ -1,4 +1,5 @@
-# The Spark cluster: a primary node, core nodes that stay, and nodes that come and go with the work.
+# The Spark cluster that an apply makes: a primary node, core nodes that stay, and nodes that come and go with the work. What it is
+# made of stands in spark_definition.tf.
 
 data "aws_ec2_instance_type" "spark" {
   instance_type = var.spark_machine
@@ -6,9 +7,8 @@ data "aws_ec2_instance_type" "spark" {
 
 locals {
   spark_architecture = contains(data.aws_ec2_instance_type.spark.supported_architectures, "arm64") ? "aarch64" : "x86_64"
-  spark_python_path  = "/usr/bin/python${var.spark_python}"
-  spark_spot         = var.spark_spot_max_usd != null
-  log_uri            = "${local.bucket_uri}/logs"
+  spark_groups       = { for group in local.spark_definition.Instances.InstanceGroups : group.InstanceRole => group }
+  spark_limits       = local.spark_definition.ManagedScalingPolicy.ComputeLimits
 }
 
 resource "aws_s3_object" "spark_bootstrap" {
@@ -34,59 +34,50 @@ resource "aws_emr_security_configuration" "spark" {
 }
 
 resource "aws_emr_cluster" "spark" {
-  name                              = var.name
-  release_label                     = var.spark_release
-  applications                      = ["Spark"]
-  service_role                      = aws_iam_role.spark_service.arn
-  security_configuration            = aws_emr_security_configuration.spark.name
-  log_uri                           = "${local.log_uri}/"
-  keep_job_flow_alive_when_no_steps = true
-  termination_protection            = false
-  unhealthy_node_replacement        = true
-  step_concurrency_level            = 4
-  tags                              = local.emr_tags
+  name                              = local.spark_definition.Name
+  release_label                     = local.spark_definition.ReleaseLabel
+  applications                      = local.spark_definition.Applications[*].Name
+  service_role                      = local.spark_definition.ServiceRole
+  security_configuration            = local.spark_definition.SecurityConfiguration
+  log_uri                           = local.spark_definition.LogUri
+  keep_job_flow_alive_when_no_steps = local.spark_definition.Instances.KeepJobFlowAliveWhenNoSteps
+  termination_protection            = local.spark_definition.Instances.TerminationProtected
+  unhealthy_node_replacement        = local.spark_definition.Instances.UnhealthyNodeReplacement
+  step_concurrency_level            = local.spark_definition.StepConcurrencyLevel
+  configurations_json               = jsonencode(local.spark_definition.Configurations)
+  tags                              = local.emr_tags # the provider adds the others
 
   ec2_attributes {
-    instance_profile                  = aws_iam_instance_profile.spark_node.arn
-    subnet_id                         = local.subnets[local.spark_zone]
-    emr_managed_master_security_group = aws_security_group.spark["primary"].id
-    emr_managed_slave_security_group  = aws_security_group.spark["node"].id
-    service_access_security_group     = aws_security_group.spark["service"].id
+    instance_profile                  = local.spark_definition.JobFlowRole
+    subnet_id                         = local.spark_definition.Instances.Ec2SubnetId
+    emr_managed_master_security_group = local.spark_definition.Instances.EmrManagedMasterSecurityGroup
+    emr_managed_slave_security_group  = local.spark_definition.Instances.EmrManagedSlaveSecurityGroup
+    service_access_security_group     = local.spark_definition.Instances.ServiceAccessSecurityGroup
   }
 
   master_instance_group {
-    instance_type = var.spark_machine
+    instance_type  = local.spark_groups["MASTER"].InstanceType
+    instance_count = local.spark_groups["MASTER"].InstanceCount
   }
 
   core_instance_group {
-    instance_type  = var.spark_machine
-    instance_count = var.spark_min_nodes
+    instance_type  = local.spark_groups["CORE"].InstanceType
+    instance_count = local.spark_groups["CORE"].InstanceCount
   }
 
   auto_termination_policy {
-    idle_timeout = var.spark_idle_minutes * 60
+    idle_timeout = local.spark_definition.AutoTerminationPolicy.IdleTimeout
   }
 
-  bootstrap_action {
-    name = "interpreter"
-    path = "${local.bucket_uri}/${aws_s3_object.spark_bootstrap.key}"
-    args = [local.spark_python_path]
-  }
+  dynamic "bootstrap_action" {
+    for_each = local.spark_definition.BootstrapActions
 
-  configurations_json = jsonencode(concat(
-    [{
-      Classification = "spark-defaults"
-      Properties     = { "spark.pyspark.python" = local.spark_python_path }
-    }],
-    # Labels keep drivers off nodes that the spot market may take back.
-    local.spark_spot ? [{
-      Classification = "yarn-site"
-      Properties = {
-        "yarn.node-labels.am.default-node-label-expression" = "CORE"
-        "yarn.node-labels.enabled"                          = "true"
-      }
-    }] : [],
-  ))
+    content {
+      name = bootstrap_action.value.Name
+      path = bootstrap_action.value.ScriptBootstrapAction.Path
+      args = bootstrap_action.value.ScriptBootstrapAction.Args
+    }
+  }
 
   lifecycle {
     ignore_changes = [
@@ -113,15 +104,14 @@ resource "aws_emr_cluster" "spark" {
   ]
 }
 
-# Nodes from the spot market hold no files of the cluster and no driver, so losing one costs only its tasks.
 resource "aws_emr_instance_group" "spot" {
   count = local.spark_spot ? 1 : 0
 
   cluster_id     = aws_emr_cluster.spark.id
-  name           = "spot"
-  instance_type  = var.spark_machine
-  instance_count = 1
-  bid_price      = format("%.4f", var.spark_spot_max_usd)
+  name           = local.spark_groups["TASK"].Name
+  instance_type  = local.spark_groups["TASK"].InstanceType
+  instance_count = local.spark_groups["TASK"].InstanceCount
+  bid_price      = local.spark_groups["TASK"].BidPrice
 
   lifecycle {
     ignore_changes = [instance_count] # managed scaling changes it
@@ -132,10 +122,10 @@ resource "aws_emr_managed_scaling_policy" "spark" {
   cluster_id = aws_emr_cluster.spark.id
 
   compute_limits {
-    unit_type                       = "Instances"
-    minimum_capacity_units          = var.spark_min_nodes
-    maximum_capacity_units          = var.spark_max_nodes
-    maximum_core_capacity_units     = local.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
-    maximum_ondemand_capacity_units = local.spark_spot ? var.spark_min_nodes : var.spark_max_nodes
+    unit_type                       = local.spark_limits.UnitType
+    minimum_capacity_units          = local.spark_limits.MinimumCapacityUnits
+    maximum_capacity_units          = local.spark_limits.MaximumCapacityUnits
+    maximum_core_capacity_units     = local.spark_limits.MaximumCoreCapacityUnits
+    maximum_ondemand_capacity_units = local.spark_limits.MaximumOnDemandCapacityUnits
   }
 }

@@ -3,7 +3,7 @@
 locals {
   trainer_group = "${var.name}-trainers"
   trainer_port  = 8470
-  trainer_tags  = merge(var.tags, { Name = local.trainer_group, cloudlstm = var.name })
+  trainer_tags  = merge(local.tags, { Name = local.trainer_group })
 
   trainer_usual = {
     none = ["m7i.xlarge", "m6i.xlarge", "m5.xlarge"]

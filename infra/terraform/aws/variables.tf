@@ -199,7 +199,7 @@ variable "schedule" {
 }
 
 variable "spark_idle_minutes" {
-  description = "Minutes without work after which the cluster ends itself. `terraform apply` starts a new one, under a new id."
+  description = "Minutes without work after which the cluster ends itself. The next run starts another one, under a new id."
   type        = number
   default     = 60
 

@@ -15,6 +15,10 @@ provider "aws" {
   region = var.region
 
   default_tags {
-    tags = merge(var.tags, { cloudlstm = var.name })
+    tags = local.tags
   }
+}
+
+locals {
+  tags = merge(var.tags, { cloudlstm = var.name })
 }

@@ -1,5 +1,5 @@
-# Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs. All grants are additive. With
-# `schedule` there are two more, in schedule.tf.
+# Three service accounts with minimal rights: Spark nodes, trainers, and users who submit runs and start the Spark cluster. All
+# grants are additive. With `schedule` there are two more, in schedule.tf.
 
 locals {
   objects     = "projects/_/buckets/${local.bucket}/objects"
@@ -164,7 +164,7 @@ resource "google_service_account_iam_member" "submitters" {
   member             = each.key
 }
 
-# The jobs and machines that it starts act as these accounts.
+# The cluster and the machines that it starts act as these accounts; it may start none that acts as another.
 resource "google_service_account_iam_member" "acts_as" {
   for_each = { spark = google_service_account.spark.name, trainer = google_service_account.trainer.name }
 
@@ -173,16 +173,18 @@ resource "google_service_account_iam_member" "acts_as" {
   member             = google_service_account.submitter.member
 }
 
+# Two permissions start the cluster by local.spark_definition: clusters.create, and autoscalingPolicies.use for its policy. Dataproc
+# checks clusters.create on the project, so no role can limit it to one name: it holds for clusters of the whole project.
 resource "google_project_iam_custom_role" "submitter" {
   role_id     = "${replace(var.name, "-", "_")}_submitter"
   title       = "cloudlstm submitter (${var.name})"
-  description = "Runs Spark jobs and looks at what there is"
+  description = "Starts the Spark cluster, runs jobs on it and looks at what there is"
 
   permissions = concat([
     "compute.disks.list", "compute.instanceGroupManagers.get", "compute.instanceGroupManagers.list",
     "compute.instances.get", "compute.instances.list", "compute.machineTypes.get", "compute.projects.get",
-    "compute.regionOperations.get", "compute.regions.get", "dataproc.clusters.get", "dataproc.clusters.list",
-    "dataproc.clusters.use", "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list",
+    "compute.regionOperations.get", "compute.regions.get", "dataproc.autoscalingPolicies.use", "dataproc.clusters.create",
+    "dataproc.clusters.get", "dataproc.clusters.list", "dataproc.clusters.use", "dataproc.jobs.cancel", "dataproc.jobs.create", "dataproc.jobs.get", "dataproc.jobs.list",
     "monitoring.metricDescriptors.create", "monitoring.timeSeries.create",
   ], var.schedule == null ? [] : ["cloudscheduler.jobs.get"])
 }

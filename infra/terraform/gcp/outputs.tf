@@ -18,6 +18,7 @@ locals {
     spark_max_nodes    = var.spark_max_nodes
     spark_spot         = var.spark_spot
     spark_idle_minutes = var.spark_idle_minutes
+    spark_definition   = local.spark_definition
     log_uri            = local.log_uri
     trainer_group      = google_compute_region_instance_group_manager.trainers.name
     trainer_zones      = local.zones
@@ -130,6 +131,11 @@ output "spark_spot" {
 output "spark_idle_minutes" {
   description = "Idle minutes after which the cluster ends itself."
   value       = local.target.spark_idle_minutes
+}
+
+output "spark_definition" {
+  description = "Dataproc's resource Cluster, with which a run starts the cluster again after it has deleted itself."
+  value       = local.target.spark_definition
 }
 
 output "log_uri" {

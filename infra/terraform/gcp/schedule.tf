@@ -215,7 +215,7 @@ resource "google_project_iam_member" "launcher" {
   member  = google_service_account.launcher[0].member
 }
 
-# The jobs and machines that it starts act as these accounts.
+# The cluster and the machines that it starts act as these accounts; it may start none that acts as another.
 resource "google_service_account_iam_member" "launcher_acts_as" {
   for_each = local.scheduled == 1 ? { spark = google_service_account.spark.name, trainer = google_service_account.trainer.name } : {}
 

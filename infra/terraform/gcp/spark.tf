@@ -1,11 +1,5 @@
-# The Spark cluster: a master, workers that stay, and workers that come and go with the work.
-
-locals {
-  # The distribution's own interpreter. It has no packages in the way of those that come with the job.
-  spark_python_path = "/usr/bin/python${var.spark_python}"
-  log_uri           = "gs://${google_storage_bucket.spark["staging"].name}/google-cloud-dataproc-metainfo"
-  spark_disk_type   = "pd-balanced"
-}
+# The Spark cluster that an apply makes: a master, workers that stay, and workers that come and go with the work. What it is made of
+# stands in spark_definition.tf.
 
 # Dataproc passes no arguments to its scripts, so the argument is part of the text.
 resource "google_storage_bucket_object" "spark_bootstrap" {
@@ -66,86 +60,86 @@ resource "time_sleep" "spark_rights" {
 
 resource "google_dataproc_cluster" "spark" {
   # checkov:skip=CKV_GCP_91:Google encrypts these disks; `kms_key` is for those whose rules ask for a key of their own.
-  name   = var.name
+  name   = local.spark_definition.clusterName
   region = var.region
-  labels = local.labels
+  labels = local.spark_definition.labels
 
   cluster_config {
-    staging_bucket = google_storage_bucket.spark["staging"].name
-    temp_bucket    = google_storage_bucket.spark["temp"].name
+    staging_bucket = local.spark_definition.config.configBucket
+    temp_bucket    = local.spark_definition.config.tempBucket
 
-    # No zone: Dataproc takes one of the region that has the machines.
     gce_cluster_config {
-      subnetwork             = local.subnetwork
-      internal_ip_only       = true
-      service_account        = google_service_account.spark.email
-      service_account_scopes = ["cloud-platform"]
+      subnetwork             = local.spark_definition.config.gceClusterConfig.subnetworkUri
+      internal_ip_only       = local.spark_definition.config.gceClusterConfig.internalIpOnly
+      service_account        = local.spark_definition.config.gceClusterConfig.serviceAccount
+      service_account_scopes = local.spark_definition.config.gceClusterConfig.serviceAccountScopes
 
       shielded_instance_config {
-        enable_secure_boot          = true
-        enable_vtpm                 = true
-        enable_integrity_monitoring = true
+        enable_secure_boot          = local.spark_definition.config.gceClusterConfig.shieldedInstanceConfig.enableSecureBoot
+        enable_vtpm                 = local.spark_definition.config.gceClusterConfig.shieldedInstanceConfig.enableVtpm
+        enable_integrity_monitoring = local.spark_definition.config.gceClusterConfig.shieldedInstanceConfig.enableIntegrityMonitoring
       }
     }
 
     master_config {
-      num_instances = 1
-      machine_type  = var.spark_machine
+      num_instances = local.spark_definition.config.masterConfig.numInstances
+      machine_type  = local.spark_definition.config.masterConfig.machineTypeUri
 
       disk_config {
-        boot_disk_type    = local.spark_disk_type
-        boot_disk_size_gb = var.spark_disk_gib
+        boot_disk_type    = local.spark_definition.config.masterConfig.diskConfig.bootDiskType
+        boot_disk_size_gb = local.spark_definition.config.masterConfig.diskConfig.bootDiskSizeGb
       }
     }
 
     worker_config {
-      num_instances = var.spark_min_nodes
-      machine_type  = var.spark_machine
+      num_instances = local.spark_definition.config.workerConfig.numInstances
+      machine_type  = local.spark_definition.config.workerConfig.machineTypeUri
 
       disk_config {
-        boot_disk_type    = local.spark_disk_type
-        boot_disk_size_gb = var.spark_disk_gib
+        boot_disk_type    = local.spark_definition.config.workerConfig.diskConfig.bootDiskType
+        boot_disk_size_gb = local.spark_definition.config.workerConfig.diskConfig.bootDiskSizeGb
       }
     }
 
-    # Secondary workers, in Dataproc's words; of the same machine type.
+    # Secondary workers, in Dataproc's words.
     preemptible_worker_config {
-      num_instances  = 0
-      preemptibility = var.spark_spot ? "SPOT" : "NON_PREEMPTIBLE"
+      num_instances  = local.spark_definition.config.secondaryWorkerConfig.numInstances
+      preemptibility = local.spark_definition.config.secondaryWorkerConfig.preemptibility
 
       disk_config {
-        boot_disk_type    = local.spark_disk_type
-        boot_disk_size_gb = var.spark_disk_gib
+        boot_disk_type    = local.spark_definition.config.secondaryWorkerConfig.diskConfig.bootDiskType
+        boot_disk_size_gb = local.spark_definition.config.secondaryWorkerConfig.diskConfig.bootDiskSizeGb
       }
     }
 
     software_config {
-      image_version = var.spark_release
-
-      override_properties = {
-        "spark:spark.pyspark.python" = local.spark_python_path
-      }
+      image_version       = local.spark_definition.config.softwareConfig.imageVersion
+      override_properties = local.spark_definition.config.softwareConfig.properties
     }
 
     autoscaling_config {
-      policy_uri = google_dataproc_autoscaling_policy.spark.name
+      policy_uri = local.spark_definition.config.autoscalingConfig.policyUri
     }
 
     dynamic "encryption_config" {
-      for_each = var.kms_key == null ? [] : [var.kms_key]
+      for_each = var.kms_key == null ? [] : [local.spark_definition.config.encryptionConfig]
 
       content {
-        kms_key_name = encryption_config.value
+        kms_key_name = encryption_config.value.gcePdKmsKeyName
       }
     }
 
     lifecycle_config {
-      idle_delete_ttl = "${var.spark_idle_minutes * 60}s"
+      idle_delete_ttl = local.spark_definition.config.lifecycleConfig.idleDeleteTtl
     }
 
-    initialization_action {
-      script      = "gs://${google_storage_bucket.target.name}/${google_storage_bucket_object.spark_bootstrap.name}"
-      timeout_sec = 300
+    dynamic "initialization_action" {
+      for_each = local.spark_definition.config.initializationActions
+
+      content {
+        script      = initialization_action.value.executableFile
+        timeout_sec = local.spark_bootstrap_seconds
+      }
     }
   }
 

@@ -231,7 +231,7 @@ variable "spark_disk_gib" {
 }
 
 variable "spark_idle_minutes" {
-  description = "Minutes without a job after which the cluster deletes itself. `terraform apply` starts a new one."
+  description = "Minutes without a job after which the cluster deletes itself. The next run starts another one."
   type        = number
   default     = 60
 

@@ -65,7 +65,7 @@ def hand_over(cloud: GoogleCloud, environment: Mapping[str, str]) -> None:
             _send(f"{storage}{place}", each["content"].encode())
     region = f"projects/{PROJECT}/regions/{REGION}"
     for cluster in cloud.ask("found", "google_dataproc_cluster"):
-        _post(f"{url}/v1/{region}/clusters", _cluster(cluster))
+        _post(f"{url}/v1/{region}/clusters", rest_cluster(cluster))
     for template in cloud.ask("found", "google_compute_instance_template"):
         _post(f"{url}/compute/v1/projects/{PROJECT}/global/instanceTemplates", _template(template))
     for group in cloud.ask("found", "google_compute_region_instance_group_manager"):
@@ -89,9 +89,16 @@ def _job(state: State) -> State:
     }
 
 
-def _cluster(state: State) -> State:
+def rest_cluster(state: State) -> State:
+    """The resource Cluster of Dataproc's API that the provider sends for `google_dataproc_cluster`.
+
+    The provider takes a policy's name with "regions" and with "locations" for the same.
+    """
     config = first(state, "cluster_config")
     place, software = first(config, "gce_cluster_config"), first(config, "software_config")
+    shielded, further = first(place, "shielded_instance_config"), first(config, "preemptible_worker_config")
+    policy = first(config, "autoscaling_config")["policy_uri"]
+    keys = config.get("encryption_config") or []
     return {
         "clusterName": state["name"],
         "labels": state["labels"],
@@ -101,28 +108,37 @@ def _cluster(state: State) -> State:
             "gceClusterConfig": {
                 "subnetworkUri": place["subnetwork"],
                 "serviceAccount": place["service_account"],
+                "serviceAccountScopes": place["service_account_scopes"],
                 "internalIpOnly": place["internal_ip_only"],
+                "shieldedInstanceConfig": {
+                    "enableSecureBoot": shielded["enable_secure_boot"],
+                    "enableVtpm": shielded["enable_vtpm"],
+                    "enableIntegrityMonitoring": shielded["enable_integrity_monitoring"],
+                },
             },
             "masterConfig": _nodes(first(config, "master_config")),
             "workerConfig": _nodes(first(config, "worker_config")),
+            "secondaryWorkerConfig": _nodes(further) | {"preemptibility": further["preemptibility"]},
             "softwareConfig": {
                 "imageVersion": software["image_version"],
                 "properties": software.get("override_properties") or {},
             },
+            "autoscalingConfig": {"policyUri": policy.replace("/regions/", "/locations/")},
             "lifecycleConfig": {"idleDeleteTtl": first(config, "lifecycle_config")["idle_delete_ttl"]},
             "initializationActions": [
                 {"executableFile": each["script"], "executionTimeout": f"{each['timeout_sec']}s"}
                 for each in config["initialization_action"]
             ],
+            **({"encryptionConfig": {"gcePdKmsKeyName": keys[0]["kms_key_name"]}} if keys else {}),
         },
     }
 
 
 def _nodes(part: State) -> State:
-    disk = first(part, "disk_config")
+    disk, machine = first(part, "disk_config"), part.get("machine_type")
     return {
         "numInstances": part["num_instances"],
-        "machineTypeUri": part["machine_type"],
+        **({"machineTypeUri": machine} if machine else {}),
         "diskConfig": {"bootDiskType": disk["boot_disk_type"], "bootDiskSizeGb": disk["boot_disk_size_gb"]},
     }
 

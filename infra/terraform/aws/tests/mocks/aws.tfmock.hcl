@@ -67,3 +67,11 @@ mock_resource "aws_launch_template" {
 mock_resource "aws_autoscaling_group" {
   defaults = { arn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:mock:autoScalingGroupName/cloudlstm-trainers" }
 }
+
+mock_resource "aws_security_group" {
+  defaults = { id = "sg-mock" }
+}
+
+mock_resource "aws_subnet" {
+  defaults = { id = "subnet-mock" }
+}
