@@ -137,6 +137,14 @@ def test_with_a_schedule_in_the_cloud_the_workflow_sends_code_and_does_no_days()
     assert "vars.SCHEDULED != 'true'" in jobs["daily"]["if"]
 
 
+@each_workflow
+def test_a_role_that_is_taken_with_another_one_gets_no_session_tags(path: Path) -> None:
+    """The submitter's trust policy allows sts:AssumeRole only, and the action tags sessions unless told not to."""
+    chained = [step["with"] for step in steps(path) if step.get("with", {}).get("role-chaining")]
+    assert all(words["role-skip-session-tagging"] is True for words in chained)
+    assert bool(chained) == (path.name == "models.yml")
+
+
 CREDENTIALS = """
 import botocore.session
 found = botocore.session.Session().get_credentials()
