@@ -19,11 +19,12 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="America/New_York"),
     catchup=False,  # a day makes up for those before it
     max_active_runs=1,
+    max_active_tasks=1,  # models share the target's trainers; --wait is for runs that somebody else has started
 ):
     for model in MODELS:
         BashOperator(
             task_id=f"daily_{model}",
-            bash_command=f"cloudlstm daily {model} --target={TARGET} --max-usd-month={MAX_USD_MONTH}",
+            bash_command=f"cloudlstm daily {model} --wait --target={TARGET} --max-usd-month={MAX_USD_MONTH}",
             skip_on_exit_code=3,
             append_env=True,
             retries=2,

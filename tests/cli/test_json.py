@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from cloudlstm.cli import cancel, main
 from cloudlstm.cli.json_output import DOCUMENTS, json_values
 from cloudlstm.cli.stream_status import StreamStatus
+from cloudlstm.errors import TargetError
 from cloudlstm.targets.services import Resource
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -55,6 +56,11 @@ class Cloud:
     """A target that works on one run, and has two resources."""
 
     config: Any = type("Config", (), {"endpoints": {}, "cloud": "aws", "schedule": None})
+
+    root = "s3://data/runs"
+
+    def checks(self, *_: object) -> dict[str, Any]:
+        return {"cluster": lambda: "WAITING"}
 
     def end(self) -> list[str]:
         return ["ended core6-1a2b"]
@@ -98,6 +104,36 @@ def test_down_says_what_costs_money_and_that_the_bucket_stays(
         "to remove all but the bucket of runs: terraform -chdir=my/aws/ destroy",
         f"{after} {storage} apply -var force_destroy=true, then {storage} destroy",
     ]
+
+
+def examined(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
+    """Exit status and document of `doctor --target` on a cloud whose other checks are fine."""
+    monkeypatch.setattr("cloudlstm.targets.cloud.open_cloud", lambda *_, **__: cloud)
+    monkeypatch.setattr("cloudlstm.cli.doctor._bundle", lambda _: "built")
+    status = main(["doctor", "--target=my/aws", "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_doctor_of_a_target_has_the_same_lists_as_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, document = examined(Cloud(), monkeypatch, capsys)
+    assert (status, document["remaining"]) == (0, ["Spark cluster spark: WAITING"])
+    assert (document["free"], document["bucket"]) == (["a VPC"], ["bucket s3://data"])
+
+
+def test_resources_that_cannot_be_listed_are_a_failed_check_and_null(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Closed(Cloud):
+        def list_resources(self) -> list[Resource]:
+            raise TargetError("not allowed", hint="the account of the output submitter")
+
+    status, document = examined(Closed(), monkeypatch, capsys)
+    failed = [check for check in document["checks"] if check["state"] == "fail"]
+    assert (status, [check["name"] for check in failed]) == (1, ["resources"])
+    assert failed[0]["fix"] == "the account of the output submitter"
+    assert document["remaining"] is document["free"] is document["bucket"] is None
 
 
 def test_a_value_that_json_lacks_is_null() -> None:

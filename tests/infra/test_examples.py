@@ -131,6 +131,7 @@ run "trust" {
       keys(aws_iam_role_policy_attachment.ci) == ["apply", "plan"]
       && jsondecode(aws_iam_role_policy.daily.policy).Statement[0].Resource
       == ["arn:aws:iam::123456789012:role/cloudlstm-submitter"]
+      && jsondecode(aws_iam_role_policy.daily.policy).Statement[0].Action == "sts:AssumeRole"
     )
     error_message = "Jobs of daily have no rights but those of the submitter."
   }

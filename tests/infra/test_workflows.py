@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import importlib.util
 import inspect
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bootstrap.machine import program_of_this_machine
 from cloudlstm import __version__
 from cloudlstm.cli.commands import COMMANDS
 from infra.terraform_runner import REPOSITORY
@@ -25,8 +27,6 @@ from infra.terraform_runner import REPOSITORY
 CI = REPOSITORY / "examples" / "ci"
 RELEASE = REPOSITORY / ".github" / "workflows" / "release.yml"
 WORKFLOWS = [*sorted(CI.glob("*.yml")), RELEASE]
-COMING = {"schedule"}
-"""Commands of a target's schedule; they are checked where this release has them."""
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 
@@ -80,7 +80,7 @@ def test_text_of_others_does_not_become_a_command(path: Path) -> None:
 def typed(text: str) -> list[list[str]]:
     """The words of every `cloudlstm` command in a script."""
     lines = [line.strip() for line in text.replace("\\\n", " ").splitlines()]
-    called = re.compile(r"(?:\w+=\$\()?(?:\.venv/bin/)?cloudlstm (.*?)\)?")
+    called = re.compile(r"(?:\w+=\$\()?(?:\$\{HOURS.*\} +)?(?:\.venv/bin/)?cloudlstm (.*?)\)?")
     found = [match[1] for line in lines if (match := called.fullmatch(line))]
     return [shlex.split(re.sub(r"\$\{(\w+):\+([^}]*)\}", r"\2", line)) for line in found]
 
@@ -108,8 +108,6 @@ def operators() -> list[ast.Call]:
 
 @pytest.mark.parametrize(("where", "words"), commands(), ids=lambda each: str(each)[:60])
 def test_every_command_is_one_of_this_release(where: str, words: list[str]) -> None:
-    if words[0] in COMING - COMMANDS.keys():
-        pytest.skip(f"this release has no command {words[0]} yet")
     parameters = inspect.signature(COMMANDS[words[0]]).parameters
     flags = [word for word in words if word.startswith("--")]
     for flag in flags:
@@ -137,6 +135,14 @@ def test_with_a_schedule_in_the_cloud_the_workflow_sends_code_and_does_no_days()
     (bundle,) = (step for step in jobs["release"]["steps"] if step.get("name") == "bundle")
     assert bundle["if"] == "vars.SCHEDULED == 'true'"
     assert "vars.SCHEDULED != 'true'" in jobs["daily"]["if"]
+
+
+@each_workflow
+def test_a_role_that_is_taken_with_another_one_gets_no_session_tags(path: Path) -> None:
+    """The submitter's trust policy allows sts:AssumeRole only, and the action tags sessions unless told not to."""
+    chained = [step["with"] for step in steps(path) if step.get("with", {}).get("role-chaining")]
+    assert all(words["role-skip-session-tagging"] is True for words in chained)
+    assert bool(chained) == (path.name == "models.yml")
 
 
 CREDENTIALS = """
@@ -178,12 +184,23 @@ def test_the_dag_skips_what_is_refused() -> None:
     assert {"retries", "append_env"} <= values.keys()
 
 
+def test_the_dag_trains_one_model_after_the_other() -> None:
+    """Models share the trainers of a target: of two trainings at a time one would be refused."""
+    tree = ast.parse((CI / "airflow_daily.py").read_text())
+    (dag,) = (each for each in ast.walk(tree) if isinstance(each, ast.Call) and getattr(each.func, "id", "") == "DAG")
+    limits = {each.arg: each.value.value for each in dag.keywords if isinstance(each.value, ast.Constant)}
+    assert limits["max_active_tasks"] == limits["max_active_runs"] == 1
+    assert "--wait" in typed(bash_command())[0]
+
+
 @pytest.fixture
 def daily(tmp_path: Path) -> Any:
     """Runs daily.sh with a `cloudlstm` that ends with a status by model and keeps its words."""
     command = tmp_path / "bin" / "cloudlstm"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\necho "why $2"\nexit ${{2#m}}\n')
+    command.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/words\necho "why $2"\n[ "$2" != hangs ] || exec sleep 60\nexit ${{2#m}}\n'
+    )
     command.chmod(0o755)
 
     def run(*models: str, **variables: str) -> tuple[int, str, str, list[str]]:
@@ -200,21 +217,56 @@ def test_cron_goes_on_after_a_refusal_and_after_a_failure(daily: Any) -> None:
     status, good, said, words = daily("m0", "m3", TARGET="s3://b", MAX_USD_MONTH="20")
     assert (status, good) == (0, "why m0\n")
     assert said == "why m3\nm3: something was refused, see above; the champion stays\n"
-    assert words == [f"daily {model} --target=s3://b --max-usd-month=20" for model in ("m0", "m3")]
+    assert words == [f"daily {model} --wait --target=s3://b --max-usd-month=20" for model in ("m0", "m3")]
     status, good, said, words = daily("m1", "m0", "m2")
-    assert (status, good, words) == (1, "why m0\n", ["daily m1", "daily m0", "daily m2"])
+    assert (status, good, words) == (1, "why m0\n", ["daily m1 --wait", "daily m0 --wait", "daily m2 --wait"])
     assert said.splitlines() == ["why m1", "m1: ended with status 1", "why m2", "m2: ended with status 2"]
     assert daily()[0] == 2
 
 
-def test_the_crontab_calls_the_script_once_a_weekday() -> None:
-    lines = [line for line in (CI / "crontab").read_text().splitlines() if not line.startswith("#")]
-    times = [line for line in lines if re.match(r"\d", line)]
-    assert len(times) == 1
-    assert times[0].split()[:5] == ["30", "18", "*", "*", "1-5"]
-    assert "daily.sh" in times[0]
-    if shutil.which("shellcheck"):
-        assert subprocess.run(["shellcheck", str(CI / "daily.sh")], check=False).returncode == 0
+def test_a_model_that_hangs_is_ended_and_the_next_one_has_its_turn(daily: Any) -> None:
+    status, good, said, _ = daily("hangs", "m0", HOURS="0.0001")
+    assert (status, good) == (1, "why m0\n")
+    assert said == "why hangs\nhangs: ended after 0.0001 hours; the same command goes on where it stopped\n"
+
+
+def test_shellcheck_finds_nothing_in_the_script() -> None:
+    shellcheck = program_of_this_machine("shellcheck")
+    if shellcheck is None:
+        pytest.skip("there is no shellcheck; the extra dev has it")
+    done = subprocess.run([shellcheck, "--norc", CI / "daily.sh"], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def evening(daily: Any, tmp_path: Path) -> Callable[[], tuple[str, str, list[str]]]:
+    """Runs the line of the crontab as cron does: what it prints on stdout and stderr, and the words of `cloudlstm`."""
+    text = (CI / "crontab").read_text().replace("/srv/cloudlstm/examples", str(REPOSITORY / "examples"))
+    lines = [line for line in text.replace("/srv/cloudlstm", str(tmp_path)).splitlines() if not line.startswith("#")]
+    (line,) = (line for line in lines if re.match(r"\d", line))
+    assert line.split()[:5] == ["30", "18", "*", "*", "1-5"]
+    variables = dict(each.split("=", 1) for each in lines if each != line)
+    variables["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+
+    def run() -> tuple[str, str, list[str]]:
+        (tmp_path / "words").write_text("")
+        command = ["sh", "-c", line.split(maxsplit=5)[5]]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        return done.stdout, done.stderr, (tmp_path / "words").read_text().splitlines()
+
+    return run
+
+
+def test_cron_says_that_the_day_before_still_runs(
+    evening: Callable[[], tuple[str, str, list[str]]], tmp_path: Path
+) -> None:
+    with (tmp_path / "daily.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        printed, mailed, words = evening()
+    assert (printed, words) == ("", [])
+    assert "an earlier call still runs" in mailed
+    assert "core6" in mailed
+    assert evening()[2] == ["daily core6 --wait"]  # the lock is free again
 
 
 @pytest.fixture

@@ -121,5 +121,22 @@ def test_doctor_prints_all_checks(target: Target) -> None:
     assert lines["trainers"] == "FAIL"
     assert {name for name, mark in lines.items() if mark == "ok"} == {
         "python", "engine", "credentials", "bucket", "cluster", "interpreter", "packages", "quota", "source", "bundle",
+        "resources",
     }  # fmt: skip
     assert "fix: train.workers=4" in done.stdout
+
+
+def test_doctor_lists_what_costs_money_and_stops_nothing(target: Target) -> None:
+    target.resize(1)
+    try:
+        done, listed = target.run("doctor"), json.loads(target.run("doctor", "--json").stdout)
+        assert target.group_size == 1
+    finally:
+        target.resize(0)
+    paid = done.stdout.split("costs money while it exists:\n")[1].split(":\n")[0]
+    assert f"  Spark cluster {target.document['spark_cluster']}: " in paid
+    assert ("  Cloud NAT" in paid) == (target.document["cloud"] == "gcp")
+    assert f"trainer group {target.document['trainer_group']}: " in done.stdout
+    assert f"costs money for what it holds:\n  bucket {target.bucket}\n" in done.stdout
+    assert any(each.startswith("Spark cluster ") for each in listed["remaining"])
+    assert listed["bucket"] == [f"bucket {target.bucket}"]

@@ -155,7 +155,7 @@ resource "aws_iam_role_policy" "daily" {
     Statement = [{
       Sid      = "BecomeSubmitter"
       Effect   = "Allow"
-      Action   = ["sts:AssumeRole", "sts:TagSession"]
+      Action   = "sts:AssumeRole"
       Resource = ["${local.arn}:iam::${local.account}:role/${var.name}-submitter"]
     }]
   })

@@ -1,11 +1,11 @@
-# Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
-# Without `schedule`, or without `alarms`, nothing of this file is made.
+# Mails when a model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
+# Without `alarms`, or without a model in `schedule` or in `alarms.models`, nothing of this file is made.
 
 locals {
-  watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
+  watched = var.alarms == null ? [] : try(var.schedule.models, coalesce(var.alarms.models, []))
 
   # The longest time between two days that were asked for, and two hours: of a schedule on each day of the week it is a day,
-  # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend.
+  # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend. Other times need absent_hours.
   every_day    = var.schedule == null ? true : endswith(var.schedule.time, " * * *")
   absent_hours = coalesce(try(var.alarms.absent_hours, null), local.every_day ? 27 : 75)
   usd_warning  = var.schedule == null ? null : try(var.schedule.max_usd * 0.8, null)

@@ -1,9 +1,10 @@
 # Costs are estimates for us-east-1 in November 2026, on demand, without tax. README.md adds them up.
 
 variable "alarms" {
-  description = "Mails these addresses when a model of `schedule` is not up to date, has failed, was refused, was late, or is near `schedule.max_usd`. Each address must confirm once. `absent_hours`: after how many hours without a day; null: 27 if `schedule.time` names every day of the week, else 75. null, or without `schedule`: there are no alarms."
+  description = "Mails these addresses when a model of `schedule` is not up to date, has failed, was refused, was late, or is near `schedule.max_usd`. Each address must confirm once. `models`: without `schedule`, the models that another scheduler does with `cloudlstm daily --target=…`. `absent_hours`: after how many hours without a day; null: 27 if `schedule.time` ends with `* * *`, 75 if it ends with `* * 1-5`; of other times, and with `models`, it must be set. null, or without `schedule` and `models`: there are no alarms."
   type = object({
     emails       = list(string)
+    models       = optional(list(string))
     absent_hours = optional(number)
   })
   default = null
@@ -15,6 +16,24 @@ variable "alarms" {
   validation {
     condition     = var.alarms == null || try(contains(range(2, 169), coalesce(var.alarms.absent_hours, 27)), false)
     error_message = "alarms.absent_hours is null or a whole number from 2 to 168."
+  }
+  validation {
+    condition = try(var.alarms.models, null) == null || try(
+      length(var.alarms.models) > 0 && length(distinct(var.alarms.models)) == length(var.alarms.models)
+      && alltrue([for model in var.alarms.models : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", model))]), false
+    )
+    error_message = "alarms.models are null or the names of at least one model, each once."
+  }
+  validation {
+    condition     = try(var.alarms.models, null) == null || var.schedule == null
+    error_message = "alarms.models is for a target without schedule: with one, its models are watched."
+  }
+  validation {
+    condition = (
+      var.alarms == null || try(var.alarms.absent_hours, null) != null || (var.schedule == null && try(var.alarms.models, null) == null)
+      || try(endswith(var.schedule.time, " * * *") || endswith(var.schedule.time, " * * 1-5"), false)
+    )
+    error_message = "Set alarms.absent_hours to the longest time between two days and two hours: only a schedule.time that ends with \"* * *\" or \"* * 1-5\" tells it."
   }
 }
 

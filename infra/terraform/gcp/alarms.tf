@@ -1,5 +1,5 @@
-# Mails when a scheduled model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
-# Without `schedule`, or without `alarms`, nothing of this file is made.
+# Mails when a model needs a person. `cloudlstm daily` sends the figures; see docs/operations.md for what to do.
+# Without `alarms`, or without a model in `schedule` or in `alarms.models`, nothing of this file is made.
 #
 # Conditions are written in PromQL: those on absence of the other kind reach 23.5 hours, which is less than a day. Of PromQL
 # https://docs.cloud.google.com/monitoring/alerts/using-promql says that a policy can evaluate up to two years of data; looking back for
@@ -7,13 +7,13 @@
 # absence of a model's figure needs its name.
 
 locals {
-  watched = var.schedule == null || var.alarms == null ? [] : var.schedule.models
+  watched = var.alarms == null ? [] : try(var.schedule.models, coalesce(var.alarms.models, []))
 
   # Only models of the schedule: `daily` sends figures of any other model of this target as well. A pattern matches a whole name.
   watched_pattern = replace(join("|", local.watched), ".", "[.]")
 
   # The longest time between two days that were asked for, and two hours: of a schedule on each day of the week it is a day,
-  # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend.
+  # or 25 hours when summer time ends; of one on weekdays it reaches over the weekend. Other times need absent_hours.
   every_day    = var.schedule == null ? true : endswith(var.schedule.time, " * * *")
   absent_hours = coalesce(try(var.alarms.absent_hours, null), local.every_day ? 27 : 75)
   usd_warning  = var.schedule == null ? null : try(var.schedule.max_usd * 0.8, null)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cloudlstm.cli import terminal
 from cloudlstm.cli.json_output import Down, print_document
+from cloudlstm.cli.resources import existing, show
 from cloudlstm.runs import attempts
 from cloudlstm.runs.liveness import Verdict
 from cloudlstm.runs.paths import RunPaths
@@ -60,22 +61,15 @@ def bring_down(where: str, *, trust_endpoints: bool = False, as_json: bool = Fal
     ended = [*launchers.stop(target.config), *target.end()]
     if not as_json:
         terminal.write("".join(f"{line}\n" for line in ended or ["no work was running"]))
-    found = [*target.list_resources(), *launchers.resources(target.config)]
-    costs, free, kept = ([each.text for each in found if each.bill == bill] for bill in ("costs", "free", "kept"))
+    found = existing(target)
     if target.config.schedule:
         terminal.write_error("note: the schedule goes on: to end it, set `schedule` to null and terraform apply\n")
     remove, remove_bucket = _commands(where, target)
     if as_json:
-        lists = {"ended": ended, "remaining": costs, "free": free, "bucket": kept}
+        lists = {"ended": ended, "remaining": found.costs, "free": found.free, "bucket": found.kept}
         print_document(Down.model_validate(lists | {"remove": remove, "remove_bucket": remove_bucket}))
         return 0
-    for title, lines in (
-        ("costs money while it exists:", costs),
-        ("is there and costs nothing by itself:", free),
-        ("costs money for what it holds:", kept),
-    ):
-        if lines:
-            terminal.write(f"{title}\n" + "".join(f"  {line}\n" for line in lines))
+    show(found)
     if remove_bucket == remove:
         terminal.write(f"to remove all of it: {remove}\n")
     else:

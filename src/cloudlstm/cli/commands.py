@@ -106,7 +106,8 @@ def doctor(
             variables, such as trainer_gpu=none.
         config: The TOML file of a planned run, or its storage URI.
         root: The folder of all runs; checked by writing, reading and deleting one small object.
-        target: A cloud to check instead of this machine: rights, cluster, trainers, quota, and the bundle of code.
+        target: A cloud to check instead of this machine: rights, cluster, trainers, quota, the bundle of code, and what
+            exists and costs money.
         before_apply: The target is a Terraform directory that is not applied yet: check the account's quotas only.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print a JSON document.

@@ -17,6 +17,7 @@ from cloudlstm.runs.environment import YAHOO_URL
 from cloudlstm.targets.bundle.archive import asset
 from cloudlstm.targets.local.java import find_java
 from cloudlstm.targets.preflight import storage_rights
+from cloudlstm.text.numbers import counted
 from cloudlstm.workers.child_environment import ignored, proxies
 from cloudlstm.workers.loopback import Loopback
 
@@ -68,12 +69,28 @@ def examine(root: str, *, yahoo: bool = True, as_json: bool = False) -> int:
 def examine_target(
     where: str, config: RunConfig | None, *, trust_endpoints: bool = False, as_json: bool = False
 ) -> int:
-    """The same for a cloud target: the checks of a submit, and whether its bundle can be built here."""
+    """The same for a cloud target: the checks of a submit, whether its bundle can be built here, and what it has.
+
+    The check "resources" counts what costs money now; the resources themselves follow the checks.
+    """
+    from cloudlstm.cli.resources import Resources, existing, show
     from cloudlstm.targets.cloud import open_cloud
 
     target = open_cloud(where, trust_endpoints=trust_endpoints)
-    checks = dict(target.checks(config, str(target.root)))
-    return _run_checks({"python": _python, **checks, "bundle": lambda: _bundle(target.config)}, as_json=as_json)
+    found: list[Resources] = []
+
+    def resources() -> str:
+        found.append(existing(target))
+        return f"costs money while it exists: {counted(len(found[0].costs), 'resource')}"
+
+    checks = {"python": _python, **target.checks(config, str(target.root)), "bundle": lambda: _bundle(target.config)}
+    done = _done(checks | {"resources": resources}, as_json=as_json)
+    if as_json:
+        lists = {"remaining": found[0].costs, "free": found[0].free, "bucket": found[0].kept} if found else {}
+        print_document(Checks.model_validate({"ok": _is_good(done), "checks": done} | lists))
+    elif found:
+        show(found[0])
+    return 0 if _is_good(done) else 1
 
 
 def examine_before_apply(
@@ -164,6 +181,18 @@ def _bundle(config: TargetConfig) -> str:
 
 
 def _run_checks(checks: Mapping[str, Callable[[], str]], *, as_json: bool) -> int:
+    done = _done(checks, as_json=as_json)
+    if as_json:
+        print_document(Checks(ok=_is_good(done), checks=done))
+    return 0 if _is_good(done) else 1
+
+
+def _is_good(done: Sequence[Check]) -> bool:
+    return all(each.state != "fail" for each in done)
+
+
+def _done(checks: Mapping[str, Callable[[], str]], *, as_json: bool) -> tuple[Check, ...]:
+    """Carries out the checks and prints a line for each, unless a JSON document will follow."""
     done = []
     for name, check in checks.items():
         found = _result(name, check)
@@ -172,10 +201,7 @@ def _run_checks(checks: Mapping[str, Callable[[], str]], *, as_json: bool) -> in
             mark = "FAIL" if found.state == "fail" else found.state
             fix = f"\n{'':23}fix: {found.fix}" if found.fix else ""
             terminal.write(f"{mark:<4}  {name:<15}  {found.text}{fix}\n")
-    ok = all(each.state != "fail" for each in done)
-    if as_json:
-        print_document(Checks(ok=ok, checks=tuple(done)))
-    return 0 if ok else 1
+    return tuple(done)
 
 
 def _result(name: str, check: Callable[[], str]) -> Check:

@@ -167,6 +167,12 @@ class Checks(Document):
 
     ok: bool
     checks: tuple[Check, ...]
+    remaining: tuple[str, ...] | None = None
+    """With --target: what costs money while it exists; null for this machine, or if it could not be listed."""
+    free: tuple[str, ...] | None = None
+    """What is there and costs nothing by itself."""
+    bucket: tuple[str, ...] | None = None
+    """The bucket of runs."""
 
 
 class Down(Document):

@@ -97,6 +97,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "runs" {
     }
   }
 
+  # A prefix can only include, so this rule cannot spare runs/models/ and runs/bars/: it is off unless somebody asks for it.
   rule {
     id     = "runs"
     status = var.keep_runs_days == null ? "Disabled" : "Enabled"
@@ -110,7 +111,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "runs" {
     }
   }
 
-  # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
+  # Code is named by its content. A submit uploads again what is missing; a launcher of `schedule` does not: after its code is
+  # deleted, no day is done until `cloudlstm schedule` sends it again.
   rule {
     id     = "code"
     status = var.keep_runs_days == null ? "Disabled" : "Enabled"

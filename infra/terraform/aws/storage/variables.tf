@@ -22,9 +22,9 @@ variable "force_destroy" {
 }
 
 variable "keep_runs_days" {
-  description = "Days after which a run's objects are deleted; null keeps them for ever. Storage costs about 2.3 cents a GB and month."
+  description = "Days after which every object under runs/ and code/ is deleted, however much it is in use: runs, but also models with their ledgers, the store of bars, and the code of a launcher. So a model that lives longer than this loses its objects. A number suits a bucket that has only runs; null deletes nothing by age. Storage costs about 2.3 cents a GB and month."
   type        = number
-  default     = 365
+  default     = null
 
   validation {
     condition     = var.keep_runs_days == null || try(var.keep_runs_days >= 7 && floor(var.keep_runs_days) == var.keep_runs_days, false)

@@ -5,7 +5,7 @@ mock_provider "aws" {
   override_during = plan
 }
 
-run "without_a_schedule_nothing_is_made" {
+run "without_a_model_nothing_is_made" {
   command = plan
 
   variables {
@@ -14,7 +14,7 @@ run "without_a_schedule_nothing_is_made" {
 
   assert {
     condition     = length(aws_sns_topic.alarms) + length(aws_sns_topic_subscription.alarms) + length(aws_cloudwatch_metric_alarm.absent) + length(aws_cloudwatch_metric_alarm.warning) == 0
-    error_message = "Without a schedule there are no figures, and absence would alarm for ever."
+    error_message = "Without a model there is nothing to watch."
   }
 }
 
@@ -101,6 +101,87 @@ run "wrong_alarms" {
 
   variables {
     alarms = { emails = [], absent_hours = 1.5 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "models_of_another_scheduler" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6", "small"], absent_hours = 40 }
+  }
+
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.absent) == ["core6", "small"] && length(aws_cloudwatch_metric_alarm.warning) == 10
+    error_message = "Models that cron or a workflow does are watched, too; their limit of cost is not known here."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.absent["core6"].evaluation_periods == 40
+    error_message = "Absence alarms after the hours that were set."
+  }
+}
+
+run "hours_of_another_scheduler_are_not_known" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "a_schedule_has_its_own_models" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 1-5", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"], models = ["core6"], absent_hours = 75 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "hours_of_a_day_of_the_week_are_not_known" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 5", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "hours_of_some_days_of_the_month_are_not_known" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 1,15 * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "days_of_the_week_in_another_form_need_hours" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 0-6", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "wrong_names" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6", "core6"], absent_hours = 40 }
   }
 
   expect_failures = [var.alarms]

@@ -57,7 +57,9 @@ resource "google_storage_bucket" "runs" {
     }
   }
 
-  # Code is named by its content and uploaded again where it is missing, so it may go with the runs.
+  # A prefix can only include, so this rule cannot spare runs/models/ and runs/bars/: it does not exist unless somebody asks for it.
+  # Code is named by its content. A submit uploads again what is missing; a launcher of `schedule` does not: after its code is
+  # deleted, no day is done until `cloudlstm schedule` sends it again.
   dynamic "lifecycle_rule" {
     for_each = var.keep_runs_days == null ? [] : [var.keep_runs_days]
 

@@ -13,7 +13,7 @@ variables {
   project = "my-project"
 }
 
-run "without_a_schedule_nothing_is_made" {
+run "without_a_model_nothing_is_made" {
   command = plan
 
   variables {
@@ -22,7 +22,7 @@ run "without_a_schedule_nothing_is_made" {
 
   assert {
     condition     = length(google_monitoring_notification_channel.alarms) + length(google_monitoring_alert_policy.absent) + length(google_monitoring_alert_policy.warning) == 0
-    error_message = "Without a schedule there are no figures, and absence would alarm for ever."
+    error_message = "Without a model there is nothing to watch."
   }
 }
 
@@ -102,6 +102,87 @@ run "wrong_alarms" {
 
   variables {
     alarms = { emails = ["a@example.org", "a@example.org"], absent_hours = 169 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "models_of_another_scheduler" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6", "small"], absent_hours = 40 }
+  }
+
+  assert {
+    condition     = keys(google_monitoring_alert_policy.absent) == ["core6", "small"] && keys(google_monitoring_alert_policy.warning) == ["failed", "late", "missed", "over-budget", "refused"]
+    error_message = "Models that cron or a workflow does are watched, too; their limit of cost is not known here."
+  }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.absent["core6"].conditions[0].condition_prometheus_query_language[0].query, "[40h]")
+    error_message = "Absence alarms after the hours that were set."
+  }
+}
+
+run "hours_of_another_scheduler_are_not_known" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "a_schedule_has_its_own_models" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 1-5", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"], models = ["core6"], absent_hours = 75 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "hours_of_a_day_of_the_week_are_not_known" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 5", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "hours_of_some_days_of_the_month_are_not_known" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 1,15 * *", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "days_of_the_week_in_another_form_need_hours" {
+  command = plan
+
+  variables {
+    schedule = { time = "30 18 * * 0-6", time_zone = "America/New_York", models = ["core6"] }
+    alarms   = { emails = ["a@example.org"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "wrong_names" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["a@example.org"], models = ["core6", "core6"], absent_hours = 40 }
   }
 
   expect_failures = [var.alarms]

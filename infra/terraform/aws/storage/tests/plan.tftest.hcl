@@ -21,28 +21,36 @@ run "defaults" {
     error_message = "Objects are encrypted by S3's own keys."
   }
   assert {
-    condition     = alltrue([for rule in aws_s3_bucket_lifecycle_configuration.runs.rule : rule.status == "Enabled"])
-    error_message = "Old runs must go by themselves."
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.runs.rule : rule.id => rule.status } == { leftovers = "Enabled", logs = "Enabled", runs = "Disabled", code = "Disabled" }
+    error_message = "Models, their ledgers, the store of bars and a launcher's code must not be deleted by age."
   }
 }
 
-run "kept_for_ever_under_a_key_of_ones_own" {
+run "runs_go_at_an_age_if_asked" {
   command = plan
 
   variables {
-    bucket         = "prices-and-runs"
-    force_destroy  = true
-    keep_runs_days = null
-    kms_key        = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    keep_runs_days = 30
+  }
+
+  assert {
+    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.runs.rule : rule.id => rule.expiration[0].days if rule.status == "Enabled" && rule.id != "leftovers" } == { logs = 30, runs = 30, code = 30 }
+    error_message = "Runs and code go after the days that were set."
+  }
+}
+
+run "a_name_and_a_key_of_ones_own" {
+  command = plan
+
+  variables {
+    bucket        = "prices-and-runs"
+    force_destroy = true
+    kms_key       = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   }
 
   assert {
     condition     = aws_s3_bucket.runs.bucket == "prices-and-runs" && aws_s3_bucket.runs.force_destroy
     error_message = "The bucket must have the given name."
-  }
-  assert {
-    condition     = { for rule in aws_s3_bucket_lifecycle_configuration.runs.rule : rule.id => rule.status } == { leftovers = "Enabled", logs = "Enabled", runs = "Disabled", code = "Disabled" }
-    error_message = "Only leftovers and logs may go."
   }
   assert {
     condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.runs.rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms_key

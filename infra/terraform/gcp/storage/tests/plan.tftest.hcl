@@ -28,8 +28,12 @@ run "defaults" {
     error_message = "The bucket keeps versions and is private."
   }
   assert {
-    condition     = [for when in google_storage_bucket.runs.lifecycle_rule[2].condition : when.age] == [365]
-    error_message = "Runs go after a year."
+    condition     = alltrue([for rule in google_storage_bucket.runs.lifecycle_rule : alltrue([for when in rule.condition : when.matches_prefix == null])])
+    error_message = "Models, their ledgers, the store of bars and a launcher's code must not be deleted by age."
+  }
+  assert {
+    condition     = [for rule in google_storage_bucket.runs.lifecycle_rule : one(rule.action).type] == ["AbortIncompleteMultipartUpload", "Delete"] && one(google_storage_bucket.runs.lifecycle_rule[1].condition).with_state == "ARCHIVED"
+    error_message = "Leftovers of uploads and old versions go by themselves."
   }
   assert {
     condition     = length(google_storage_bucket.runs.encryption) == 0
@@ -37,16 +41,20 @@ run "defaults" {
   }
 }
 
-run "runs_are_kept_for_ever" {
+run "runs_go_at_an_age_if_asked" {
   command = plan
 
   variables {
-    keep_runs_days = null
+    keep_runs_days = 30
   }
 
   assert {
-    condition     = alltrue([for rule in google_storage_bucket.runs.lifecycle_rule : alltrue([for when in rule.condition : when.matches_prefix == null])])
-    error_message = "Only leftovers and old versions may go."
+    condition     = [for when in google_storage_bucket.runs.lifecycle_rule[2].condition : [when.age, when.with_state]] == [[30, "LIVE"]]
+    error_message = "Runs and code go after the days that were set."
+  }
+  assert {
+    condition     = [for rule in google_storage_bucket.runs.lifecycle_rule : one(rule.action).type] == ["AbortIncompleteMultipartUpload", "Delete", "Delete"]
+    error_message = "Leftovers of uploads and old versions go as well."
   }
 }
 
@@ -54,19 +62,14 @@ run "other_settings" {
   command = plan
 
   variables {
-    bucket         = "our-runs"
-    force_destroy  = true
-    keep_runs_days = 30
-    kms_key        = "projects/keys/locations/us-central1/keyRings/ring/cryptoKeys/runs"
+    bucket        = "our-runs"
+    force_destroy = true
+    kms_key       = "projects/keys/locations/us-central1/keyRings/ring/cryptoKeys/runs"
   }
 
   assert {
     condition     = output.bucket == "our-runs" && google_storage_bucket.runs.force_destroy
     error_message = "Name and force_destroy are settings."
-  }
-  assert {
-    condition     = [for when in google_storage_bucket.runs.lifecycle_rule[2].condition : when.age] == [30]
-    error_message = "Runs go after the days that were set."
   }
   assert {
     condition     = one(google_storage_bucket.runs.encryption).default_kms_key_name == "projects/keys/locations/us-central1/keyRings/ring/cryptoKeys/runs"
