@@ -238,8 +238,35 @@ def test_a_service_that_does_not_answer_fails_no_day(
             raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")
 
     daily(paths, 0, cloud(Down()))
-    assert "note: no figures were sent: cannot call PutMetricData" in capsys.readouterr().err
+    assert "note: figures were not sent: cannot call PutMetricData" in capsys.readouterr().err
     assert spent(paths, "2021-06") == 0.0
+
+
+def test_figures_of_a_day_that_the_service_did_not_take_are_sent_by_the_next_command(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody would learn that the day was refused, since it is done only once."""
+    monkeypatch.setattr("cloudlstm.targets.cloud.FIGURES_LIMIT_S", 0.0)
+
+    class Down(Kept):
+        down = True
+
+        def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
+            if self.down:
+                raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")
+            super().put(model, figures, at)
+
+    kept = Down()
+    target = cloud(kept)
+    daily(paths, 0, target)
+    seconds = usage_of(paths, DAYS[0][0].isoformat())["seconds"]
+    kept.down = False
+    daily(paths, 0, target)
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], figures["refused"], figures["missed_sessions"]) == (1, 1, 0, 0)
+    daily(paths, 0, target)
+    assert "done" not in kept.take()
+    assert usage_of(paths, DAYS[0][0].isoformat())["seconds"] == seconds  # the time of the day is that of the first
 
 
 def test_without_a_target_nothing_is_sent(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,10 +150,12 @@ def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], li
     if day.date in known:
         terminal.write_error("note: this day was done before; nothing is read again\n")
     deliver(paths)  # also after a day that was killed before it
-    sent = bool(usage_of(paths, day.date))  # false also if a command was killed before it sent them
-    sender.send({UP_TO_DATE: 1.0} | ({} if sent else figures_of(day)))
-    if not sent:
-        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained={})
+    if usage_of(paths, day.date).get("sent"):
+        sender.send({UP_TO_DATE: 1.0})
+    else:  # also if an earlier command was killed before it sent them, or the service did not take them
+        sent = sender.send({UP_TO_DATE: 1.0} | figures_of(day))
+        seconds = time.monotonic() - began
+        note_usage(paths, day.date, seconds=seconds, launcher_usd=None, trained={}, sent=sent)
     return day
 
 
@@ -170,12 +172,14 @@ class _Sender:
         self._target, self._model, self._clock = target, model, clock
         self.sends = target.root is not None
 
-    def send(self, figures: Mapping[str, float]) -> None:
-        """Sends figures, or writes a note."""
+    def send(self, figures: Mapping[str, float]) -> bool:
+        """Sends figures; writes a note and returns False if the service has not taken all of them."""
         try:
             self._target.send_figures(self._model, figures, self._clock().timestamp())
         except CloudLSTMError as error:
-            terminal.write_error(f"note: no figures were sent: {error}\n")
+            terminal.write_error(f"note: figures were not sent: {error}\n")
+            return False
+        return True
 
 
 def has_trainings(paths: ModelPaths) -> bool:

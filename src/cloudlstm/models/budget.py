@@ -175,7 +175,13 @@ def usage_of(paths: ModelPaths, date: str) -> dict[str, Any]:
 
 
 def note_usage(
-    paths: ModelPaths, date: str, *, seconds: float, launcher_usd: float | None, trained: Mapping[str, float]
+    paths: ModelPaths,
+    date: str,
+    *,
+    seconds: float,
+    launcher_usd: float | None,
+    trained: Mapping[str, float],
+    sent: bool = False,
 ) -> dict[str, Any]:
     """Adds the work of one command to the usage object of a day, and returns the object.
 
@@ -185,6 +191,7 @@ def note_usage(
         seconds: Time of the command; kept if it is the first one of the day.
         launcher_usd: Price of its machine for this time; None if it is not known.
         trained: The runs that it has trained, or tried to, each with what it has cost besides the time of its machines.
+        sent: Whether it has sent the figures of the day; once true, it stays.
     """
     used = usage_of(paths, date)
     trainings = used.get("trainings", {}) | {run: cost_of_run(paths, run) for run in trained}
@@ -199,6 +206,7 @@ def note_usage(
         "trainings": trainings,
         "other_usd": other,
         "usd": sum(known) if known else None,
+        "sent": sent or used.get("sent", False),
     }
     storage.write_json(paths.usage(date), document)
     return document

@@ -23,7 +23,7 @@ FIGURES = {
     USD_MONTH: "list price in the month so far: trainings, their cluster while idle, and the launcher",
     SECONDS: "duration of the command with its trainings",
 }
-"""Name -> meaning. All have one value a day, but `up_to_date`, which each call of the command sends."""
+"""Name -> meaning. Those of `figures_of` are sent once a day, until the service has taken them; others by each call."""
 
 
 def figures_of(day: Day) -> dict[str, float]:
