@@ -13,7 +13,7 @@ import requests
 from moto import mock_aws
 
 from cloudlstm.cli.daily_run import run_daily
-from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
+from cloudlstm.errors import CloudLSTMError, JobError, TargetError, TargetUnavailableError
 from cloudlstm.models.budget import spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Due
@@ -62,9 +62,9 @@ def paths(tmp_path: Path) -> ModelPaths:
     return make_model(f"file://{tmp_path}/runs", "m", write_market(tmp_path / "bars", tickers=2), warm_every=3)
 
 
-def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True) -> None:
+def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True, give_up: bool = False) -> None:
     moment = DAYS[number][1]
-    run_daily(paths, target, lambda: moment, train=train)
+    run_daily(paths, target, lambda: moment, train=train, give_up=give_up)
 
 
 def test_a_day_sends_its_figures_once(paths: ModelPaths, tmp_path: Path) -> None:
@@ -139,6 +139,26 @@ def test_a_day_without_its_trainings_leaves_them_and_their_figures_to_the_next_c
     figures = kept.take()
     assert (figures["up_to_date"], figures["done"], trained) == (1.0, 1.0, [])
     assert "failed" not in figures
+    assert {"over_budget", "usd_month", "usd", "seconds"} <= figures.keys()  # that command may be killed
+    daily(paths, 3, cloud(kept))
+    assert (kept.take()["failed"], trained) == (0.0, ["warm"])
+
+
+def test_a_training_that_is_given_up_has_failed_and_is_due_again(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.name))
+    kept = Kept()
+    for number in range(4):
+        daily(paths, number, cloud(kept), train=False)
+        kept.sent = []
+        if number < 3:
+            daily(paths, number, cloud(kept), give_up=True)
+            assert kept.take()["failed"] == 0.0  # none was due
+    with pytest.raises(JobError, match="no time for the training m-warm-"):
+        daily(paths, 3, cloud(kept), give_up=True)
+    assert (kept.take()["failed"], trained) == (1.0, [])
     daily(paths, 3, cloud(kept))
     assert (kept.take()["failed"], trained) == (0.0, ["warm"])
 
@@ -163,6 +183,7 @@ def test_a_command_that_is_cut_off_in_a_training_has_failed(
         daily(paths, 3, cloud(kept))
     figures = kept.take()
     assert (figures["up_to_date"], figures["done"], figures["failed"]) == (1.0, 1.0, 1.0)
+    assert figures["usd_month"] == spent(paths, "2021-07")
     used = usage_of(paths, DAYS[3][0].isoformat())
     assert used["other_usd"] > 0.0
     assert figures["usd"] == used["usd"] == costs[0] + used["other_usd"] == spent(paths, "2021-07")

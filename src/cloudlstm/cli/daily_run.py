@@ -13,7 +13,7 @@ from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
+from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, MissingExtraError
 from cloudlstm.models import registry
 from cloudlstm.models.budget import Budget, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
@@ -55,6 +55,7 @@ def run_daily(
     limits: Limits = NO_LIMITS,
     *,
     train: bool = True,
+    give_up: bool = False,
 ) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
@@ -66,10 +67,12 @@ def run_daily(
         clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
         limits: The monthly limit, and what this machine costs.
-        train: False leaves the trainings that are due to a later command; that one then sends the figures of both.
+        train: False leaves the trainings that are due to a later command, which then sends whether they have failed.
+        give_up: True leaves them as well, and counts them as failed: no later command of this day will do them.
 
     Raises:
         BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
+        JobError: Trainings that are due were given up.
     """
     began = time.monotonic()
     sender = _Sender(target, paths.name, clock)
@@ -78,24 +81,30 @@ def run_daily(
         day = _day(paths, target, clock, limits, sender)
         errors: list[CloudLSTMError] = []
         tried: dict[str, float] = {}
+        left = False
         try:
             tell(day)
-            if train:
+            if give_up:
+                errors += [_given_up(due) for _, due in _unfinished(paths)]
+            elif not train:
+                left = has_trainings(paths)
+            else:
                 _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
             used = _note(paths, day.date, whole_s, limits, tried)
-            figures |= {SECONDS: whole_s, USD: used}
+            refused = [each for each in errors if isinstance(each, BudgetError)]
+            figures |= {SECONDS: whole_s, USD: used, OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+            if sender.sends:
+                figures[USD_MONTH] = spent(paths, day.date[:7])
         write_monitor(paths)
-        refused = [each for each in errors if isinstance(each, BudgetError)]
-        figures[FAILED] = float(len(refused) < len(errors))
-        if sender.sends:
-            figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+        failed = len(refused) < len(errors)
+        if failed or not left:  # else the command that does the trainings tells it
+            figures[FAILED] = float(failed)
     except BaseException:  # also SIGTERM and Ctrl-C, since nothing else tells that the command did not end
         sender.send(figures | {FAILED: 1.0})
         raise
-    if train or not has_trainings(paths):  # a service may refuse a second value of the same moment
-        sender.send(figures)
+    sender.send(figures)
     if errors:
         worst = next((each for each in errors if each not in refused), errors[0])
         for each in errors:
@@ -103,6 +112,10 @@ def run_daily(
                 terminal.write_error(f"cloudlstm: {each}\n")
         raise worst
     return day
+
+
+def _given_up(due: Due) -> JobError:
+    return JobError(f"there was no time for the training {due.run}", hint="the next day does it")
 
 
 def _train_all(
