@@ -13,11 +13,13 @@ import requests
 from moto import mock_aws
 
 from cloudlstm.cli.daily_run import run_daily
-from cloudlstm.errors import CloudLSTMError, JobError, TargetError, TargetUnavailableError
+from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, RunBusyError, TargetError, TargetUnavailableError
 from cloudlstm.models.budget import spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Due
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.cloud import CloudTarget
@@ -161,6 +163,36 @@ def test_a_training_that_is_given_up_has_failed_and_is_due_again(
     assert (kept.take()["failed"], trained) == (1.0, [])
     daily(paths, 3, cloud(kept))
     assert (kept.take()["failed"], trained) == (0.0, ["warm"])
+
+
+@pytest.mark.parametrize("error", [RunBusyError("trainers in use"), BudgetError("may cost 1 USD, and 0 are left")])
+def test_a_training_that_another_process_does_has_not_failed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, error: CloudLSTMError
+) -> None:
+    """What it has cost so far is counted by that process. If nobody has the run, it is the error of other trainers."""
+
+    def refused(paths: ModelPaths, _: Any, due: Due, *__: Any) -> None:
+        worked(paths, due.run, 1.0)
+        raise error
+
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept))
+    (due,) = run_day(paths, DAYS[3][1]).due
+    kept.sent = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", refused)
+    with Attempt(RunPaths.of(paths.root, due.run)):
+        daily(paths, 3, cloud(kept))
+        figures = kept.take()
+        assert figures["over_budget"] == 0.0
+        assert "failed" not in figures
+        assert usage_of(paths, DAYS[3][0].isoformat())["other_usd"] == 0.0
+    with pytest.raises(type(error)):
+        daily(paths, 3, cloud(kept))
+    figures = kept.take()
+    assert (figures["failed"], figures["over_budget"]) == (
+        (1.0, 0.0) if isinstance(error, RunBusyError) else (0.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a defect")])

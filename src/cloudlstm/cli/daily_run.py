@@ -13,7 +13,7 @@ from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, MissingExtraError
+from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, MissingExtraError, RunBusyError
 from cloudlstm.models import registry
 from cloudlstm.models.budget import Budget, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
@@ -23,6 +23,7 @@ from cloudlstm.models.exogenous_rows import scored_in
 from cloudlstm.models.figures import FAILED, OVER_BUDGET, SECONDS, UP_TO_DATE, USD, USD_MONTH, figures_of
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import is_alive, latest_attempt
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target
@@ -89,7 +90,7 @@ def run_daily(
             elif not train:
                 left = has_trainings(paths)
             else:
-                _train_all(paths, day, target, limits, tried, errors)
+                left = _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
             used = _note(paths, day.date, whole_s, limits, tried)
@@ -120,8 +121,8 @@ def _given_up(due: Due) -> JobError:
 
 def _train_all(
     paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: dict[str, float], errors: list[CloudLSTMError]
-) -> None:
-    """Carries out all trainings that are not finished.
+) -> bool:
+    """Carries out all trainings that are not finished; returns whether another process carries out some of them.
 
     Args:
         paths: The model.
@@ -132,17 +133,35 @@ def _train_all(
         errors: Gets the errors of those that failed; the others may go well.
     """
     budget = budget_of(paths, target, limits.max_usd_month)
+    left = False
     for of_day, due in list(_unfinished(paths)):
         tried[due.run] = other = 0.0
         before = cost_of_run(paths, due.run)
         try:
             other = other_usd(paths, target, due, of_day.date, of_day.manifest)
             _train(paths, of_day, due, target, budget(day.date) if budget else None)
+        except (RunBusyError, BudgetError) as error:  # what a training has cost so far may leave no money for it
+            if not _is_at_work(paths, due):
+                errors.append(error)
+                continue
+            left, other = True, 0.0  # that process counts it
+            terminal.write_error(f"note: another process does the training {due.run}\n")
         except CloudLSTMError as error:
             errors.append(error)
         finally:
             if cost_of_run(paths, due.run) > before:  # else it used no machine
                 tried[due.run] = other
+    return left
+
+
+def _is_at_work(paths: ModelPaths, due: Due) -> bool:
+    """Whether another process works on the run of a training; this one has ended its attempt.
+
+    A RunBusyError may also mean that the trainers do the work of another run.
+    """
+    run = RunPaths.of(paths.root, due.run)
+    number = latest_attempt(run)
+    return number > 0 and is_alive(run, number)
 
 
 def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float]) -> float:

@@ -8,9 +8,10 @@ from cloudlstm.runs.paths import RunPaths
 
 
 def worked(paths: ModelPaths, run: str, hours: float, attempt: int = 1) -> float:
-    """Records an hour of machines of a run at 2 USD; returns what that costs."""
+    """Records hours of machines of a run at 2 USD; returns what they cost."""
     own = RunPaths.of(paths.root, run)
-    storage.write_json(own.attempt(attempt), {})
+    if not storage.exists(own.attempt(attempt)):
+        storage.write_json(own.attempt(attempt), {})
     rate = {"machine": "m", "machines": 2, "usd_per_hour": 2.0, "spot": False, "prices": "list"}
     document = {"attempt": attempt, "job": "train", "rate": rate, "began": 1e9, "ended": 1e9 + hours * 3600}
     storage.write_json(own.usage(attempt, "train"), document)

@@ -22,6 +22,7 @@ from cloudlstm.models.creating import read_policy
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target, open_target
 from cloudlstm.targets.cloud import CloudTarget
@@ -152,6 +153,20 @@ def test_the_idle_cluster_of_a_training_counts_for_the_month(
         times = 1 if hours == 0.5 else 2
         assert spent(paths, "2021-07") == pytest.approx(hours * 2.0 + times * other)
         assert usage_of(paths, day.date)["usd"] == pytest.approx(spent(paths, "2021-07"))
+
+
+def test_the_same_command_again_is_harmless_while_a_training_runs(
+    paths: ModelPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand while a launcher is at work: the whole way to the run, which another process holds."""
+    for number in range(2):
+        day = run_day(paths, DAYS[number][1])
+    (due,) = day.due
+    words = ["daily", "m", f"--root={paths.root}", f"--now={DAYS[1][1].isoformat()}"]
+    with Attempt(RunPaths.of(paths.root, due.run)):
+        assert main(words) == 0
+    assert f"note: another process does the training {due.run}\n" in capsys.readouterr().err
+    assert len(registry.versions_of(paths)) == 1
 
 
 def test_a_limit_needs_the_prices_of_all_machines(paths: ModelPaths) -> None:
