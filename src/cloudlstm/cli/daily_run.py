@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
+from cloudlstm.cli.daily_budget import budget_of, nodes_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
@@ -93,11 +93,11 @@ def run_daily(
                 left = _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
-            used = _note(paths, day.date, whole_s, limits, tried)
+            used = _note(paths, day.date, whole_s, limits, tried, nodes_of(target))
             refused = [each for each in errors if isinstance(each, BudgetError)]
             figures |= {SECONDS: whole_s, USD: used, OVER_BUDGET: float(len(day.over_budget) + len(refused))}
             if sender.sends:
-                figures[USD_MONTH] = spent(paths, day.date[:7])
+                figures[USD_MONTH] = spent(paths, day.date[:7], nodes_of(target))
         write_monitor(paths)
         failed = len(refused) < len(errors)
         if failed or not left:  # else the command that does the trainings tells it
@@ -164,11 +164,11 @@ def _is_at_work(paths: ModelPaths, due: Due) -> bool:
     return number > 0 and is_alive(run, number)
 
 
-def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float]) -> float:
+def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float], nodes: int) -> float:
     """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
     launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
     before = usage_of(paths, date).get("usd") or 0.0
-    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried)
+    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried, nodes=nodes)
     return (used["usd"] or 0.0) - before
 
 
