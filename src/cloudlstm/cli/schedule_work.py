@@ -21,6 +21,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
+from cloudlstm.cli import terminal
 from cloudlstm.cli.daily_run import has_trainings
 from cloudlstm.costs.prices import prices
 from cloudlstm.errors import CloudLSTMError, RunBusyError, TargetError
@@ -72,13 +73,13 @@ def main() -> int:
     try:
         _take(lease)
     except RunBusyError as error:
-        sys.stderr.write(f"{error}\n")
+        terminal.write_error(f"{error}\n")
         return 0
     try:
         uri = do_days(config, run_day, lambda: limit - time.monotonic(), environment)
     finally:
         lease.release()
-    sys.stderr.write(f"wrote {uri}\n")
+    terminal.write_error(f"wrote {uri}\n")
     return 0
 
 
@@ -157,7 +158,7 @@ def _share(left: float, models: int) -> float:
 
 def _told(day: ModelDay) -> ModelDay:
     """Writes what was done for a model to the log of the machine."""
-    sys.stderr.write(f"{day.model}: {day.word} after {day.seconds:.0f} s\n{day.log}\n")
+    terminal.write_error(f"{day.model}: {day.word} after {day.seconds:.0f} s\n{day.log}\n")
     return day
 
 
