@@ -13,11 +13,13 @@ import requests
 from moto import mock_aws
 
 from cloudlstm.cli.daily_run import run_daily
-from cloudlstm.errors import CloudLSTMError, TargetError, TargetUnavailableError
+from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, RunBusyError, TargetError, TargetUnavailableError
 from cloudlstm.models.budget import spent, usage_of
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Due
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import Attempt
+from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import open_target
 from cloudlstm.targets.aws.metrics import CloudWatch
 from cloudlstm.targets.cloud import CloudTarget
@@ -62,9 +64,9 @@ def paths(tmp_path: Path) -> ModelPaths:
     return make_model(f"file://{tmp_path}/runs", "m", write_market(tmp_path / "bars", tickers=2), warm_every=3)
 
 
-def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True) -> None:
+def daily(paths: ModelPaths, number: int, target: Any, *, train: bool = True, give_up: bool = False) -> None:
     moment = DAYS[number][1]
-    run_daily(paths, target, lambda: moment, train=train)
+    run_daily(paths, target, lambda: moment, train=train, give_up=give_up)
 
 
 def test_a_day_sends_its_figures_once(paths: ModelPaths, tmp_path: Path) -> None:
@@ -139,8 +141,58 @@ def test_a_day_without_its_trainings_leaves_them_and_their_figures_to_the_next_c
     figures = kept.take()
     assert (figures["up_to_date"], figures["done"], trained) == (1.0, 1.0, [])
     assert "failed" not in figures
+    assert {"over_budget", "usd_month", "usd", "seconds"} <= figures.keys()  # that command may be killed
     daily(paths, 3, cloud(kept))
     assert (kept.take()["failed"], trained) == (0.0, ["warm"])
+
+
+def test_a_training_that_is_given_up_has_failed_and_is_due_again(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", lambda _, __, due, *___: trained.append(due.name))
+    kept = Kept()
+    for number in range(4):
+        daily(paths, number, cloud(kept), train=False)
+        kept.sent = []
+        if number < 3:
+            daily(paths, number, cloud(kept), give_up=True)
+            assert kept.take()["failed"] == 0.0  # none was due
+    with pytest.raises(JobError, match="no time for the training m-warm-"):
+        daily(paths, 3, cloud(kept), give_up=True)
+    assert (kept.take()["failed"], trained) == (1.0, [])
+    daily(paths, 3, cloud(kept))
+    assert (kept.take()["failed"], trained) == (0.0, ["warm"])
+
+
+@pytest.mark.parametrize("error", [RunBusyError("trainers in use"), BudgetError("may cost 1 USD, and 0 are left")])
+def test_a_training_that_another_process_does_has_not_failed(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch, error: CloudLSTMError
+) -> None:
+    """What it has cost so far is counted by that process. If nobody has the run, it is the error of other trainers."""
+
+    def refused(paths: ModelPaths, _: Any, due: Due, *__: Any) -> None:
+        worked(paths, due.run, 1.0)
+        raise error
+
+    kept = Kept()
+    for number in range(3):
+        daily(paths, number, cloud(kept))
+    (due,) = run_day(paths, DAYS[3][1]).due
+    kept.sent = []
+    monkeypatch.setattr("cloudlstm.cli.daily_run._train", refused)
+    with Attempt(RunPaths.of(paths.root, due.run)):
+        daily(paths, 3, cloud(kept))
+        figures = kept.take()
+        assert figures["over_budget"] == 0.0
+        assert "failed" not in figures
+        assert usage_of(paths, DAYS[3][0].isoformat())["other_usd"] == 0.0
+    with pytest.raises(type(error)):
+        daily(paths, 3, cloud(kept))
+    figures = kept.take()
+    assert (figures["failed"], figures["over_budget"]) == (
+        (1.0, 0.0) if isinstance(error, RunBusyError) else (0.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a defect")])
@@ -163,6 +215,7 @@ def test_a_command_that_is_cut_off_in_a_training_has_failed(
         daily(paths, 3, cloud(kept))
     figures = kept.take()
     assert (figures["up_to_date"], figures["done"], figures["failed"]) == (1.0, 1.0, 1.0)
+    assert figures["usd_month"] == spent(paths, "2021-07")
     used = usage_of(paths, DAYS[3][0].isoformat())
     assert used["other_usd"] > 0.0
     assert figures["usd"] == used["usd"] == costs[0] + used["other_usd"] == spent(paths, "2021-07")
@@ -238,8 +291,35 @@ def test_a_service_that_does_not_answer_fails_no_day(
             raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")
 
     daily(paths, 0, cloud(Down()))
-    assert "note: no figures were sent: cannot call PutMetricData" in capsys.readouterr().err
+    assert "note: figures were not sent: cannot call PutMetricData" in capsys.readouterr().err
     assert spent(paths, "2021-06") == 0.0
+
+
+def test_figures_of_a_day_that_the_service_did_not_take_are_sent_by_the_next_command(
+    paths: ModelPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody would learn that the day was refused, since it is done only once."""
+    monkeypatch.setattr("cloudlstm.targets.cloud.FIGURES_LIMIT_S", 0.0)
+
+    class Down(Kept):
+        down = True
+
+        def put(self, model: str, figures: Mapping[str, float], at: float) -> None:
+            if self.down:
+                raise TargetUnavailableError("cannot call PutMetricData of cloudwatch: throttled")
+            super().put(model, figures, at)
+
+    kept = Down()
+    target = cloud(kept)
+    daily(paths, 0, target)
+    seconds = usage_of(paths, DAYS[0][0].isoformat())["seconds"]
+    kept.down = False
+    daily(paths, 0, target)
+    figures = kept.take()
+    assert (figures["up_to_date"], figures["done"], figures["refused"], figures["missed_sessions"]) == (1, 1, 0, 0)
+    daily(paths, 0, target)
+    assert "done" not in kept.take()
+    assert usage_of(paths, DAYS[0][0].isoformat())["seconds"] == seconds  # the time of the day is that of the first
 
 
 def test_without_a_target_nothing_is_sent(paths: ModelPaths, capsys: pytest.CaptureFixture[str]) -> None:

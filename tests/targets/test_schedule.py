@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import cloudlstm
@@ -21,8 +23,9 @@ from cloudlstm import __version__, storage
 from cloudlstm.cli import schedule as command
 from cloudlstm.cli import schedule_work
 from cloudlstm.errors import RunBusyError, TargetError
-from cloudlstm.targets import launcher_code, schedule
+from cloudlstm.targets import launcher_code, polling, schedule, spark_job
 from cloudlstm.targets.bundle import package
+from cloudlstm.targets.cloud import FIGURES_LIMIT_S
 from cloudlstm.targets.document import TargetConfig
 from cloudlstm.targets.lease import Lease
 from cloudlstm.targets.schedule import Launch, ModelDay, Timetable
@@ -37,6 +40,7 @@ CHOSEN: dict[str, Any] = {
     "python": "/opt/python", "target": "memory://mine/target.json",
 }  # fmt: skip
 PARTS = {name: {"uri": f"memory://mine/code/{name}", "sha256": name[0] * 64} for name in ("launcher", "launch")}
+LONG = lambda: 3600.0  # noqa: E731
 LAUNCH = Launch("2024-06-28T22:30:00Z", "2024-06-28T22:31:00Z", "2024-06-28T22:30:00Z", __version__, "", ())
 
 
@@ -94,11 +98,11 @@ def test_records_are_numbered_by_day_and_the_newest_comes_first(config: TargetCo
 def test_a_model_that_fails_does_not_stop_the_others(config: TargetConfig) -> None:
     called = []
 
-    def day(name: str, flags: list[str]) -> ModelDay:
+    def day(name: str, flags: list[str], _: float) -> ModelDay:
         called.append((name, flags))
         return ModelDay(name, {"a": 1, "b": 3}[name], 1.0, "log")
 
-    uri = schedule_work.do_days(config, day, {})
+    uri = schedule_work.do_days(config, day, LONG, {})
     assert [name for name, _ in called] == ["a", "b"]
     target, wait, *costs, skip = called[0][1]
     assert (target, wait, skip) == ("--target=memory://mine/target.json", "--wait", "--skip-trainings")
@@ -109,7 +113,8 @@ def test_a_model_that_fails_does_not_stop_the_others(config: TargetConfig) -> No
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "word"), [(0, 1, "failed"), (3, None, "cut off"), (1, 0, "failed"), (None, 0, "cut off")]
+    ("first", "second", "word"),
+    [(0, 1, "failed"), (3, None, "cut off"), (0, -9, "cut off"), (1, 0, "failed"), (None, 0, "cut off")],
 )
 def test_trainings_begin_when_the_days_of_all_models_are_done(
     config: TargetConfig, monkeypatch: pytest.MonkeyPatch, first: int | None, second: int | None, word: str
@@ -117,15 +122,17 @@ def test_trainings_begin_when_the_days_of_all_models_are_done(
     """A long training of one model takes no day from another."""
     called = []
 
-    def day(name: str, flags: list[str]) -> ModelDay:
+    def day(name: str, flags: list[str], _: float) -> ModelDay:
         is_day = "--skip-trainings" in flags
-        called.append((name, "day" if is_day else "trainings"))
+        given_up = "--give-up-trainings" in flags
+        called.append((name, "day" if is_day else "given up" if given_up else "trainings"))
         return ModelDay(name, first if is_day else second, 1.0, "the day" if is_day else "the trainings")
 
     monkeypatch.setattr(schedule_work, "has_trainings", lambda paths: paths.name == "a")
-    schedule_work.do_days(config, day, {})
+    schedule_work.do_days(config, day, LONG, {})
     again = [("a", "trainings")] if first in (0, 3) else []  # a day that failed would only fail again
-    assert called == [("a", "day"), ("b", "day"), *again]
+    told = [("a", "given up")] if again and second in (None, -9) else []  # a process that was killed could not
+    assert called == [("a", "day"), ("b", "day"), *again, *told]
     ((_, launch),) = schedule.launches(f"{config.bucket_uri}/runs", 9)
     assert launch.models[0].word == word
     if again:
@@ -135,15 +142,15 @@ def test_trainings_begin_when_the_days_of_all_models_are_done(
 def test_the_price_of_the_machine_is_passed_on_and_the_limit_of_a_month_if_there_is_one(config: TargetConfig) -> None:
     flags: list[str] = []
 
-    def day(name: str, given: list[str]) -> ModelDay:
+    def day(name: str, given: list[str], _: float) -> ModelDay:
         flags.extend(given)
         return ModelDay(name, 0, 1.0, "")
 
     limited = schedule.schedule_of(config).model_copy(update={"max_usd": 40.0})
-    schedule_work.do_days(config.model_copy(update={"schedule": limited}), day, {})
+    schedule_work.do_days(config.model_copy(update={"schedule": limited}), day, LONG, {})
     assert "--max-usd-month=40" in flags
     flags.clear()
-    schedule_work.do_days(config, day, {})  # the policy of a model may have a limit, and the page shows the cost
+    schedule_work.do_days(config, day, LONG, {})  # the policy of a model may have a limit, and the page shows the cost
     assert not [each for each in flags if each.startswith("--max-usd-month")]
     (price,) = {each for each in flags if each.startswith("--launcher-usd-per-hour=")}
     assert 0.1008 < float(price.partition("=")[2]) < 0.11  # m7i.large and its disk
@@ -152,11 +159,11 @@ def test_the_price_of_the_machine_is_passed_on_and_the_limit_of_a_month_if_there
 def test_the_time_of_an_emulated_clock_is_passed_on_and_gives_the_local_date(config: TargetConfig) -> None:
     flags: list[str] = []
 
-    def day(name: str, given: list[str]) -> ModelDay:
+    def day(name: str, given: list[str], _: float) -> ModelDay:
         flags.extend(given)
         return ModelDay(name, 0, 1.0, "")
 
-    schedule_work.do_days(config, day, {schedule.NOW: "2024-06-29T01:30:00+00:00"})
+    schedule_work.do_days(config, day, LONG, {schedule.NOW: "2024-06-29T01:30:00+00:00"})
     assert "--now=2024-06-29T01:30:00" in flags
     assert found(config) == ["2024-06-28/0001"]  # half past nine in the evening in New York
 
@@ -204,10 +211,56 @@ def test_days_end_before_the_deadline_of_the_machine(
         (tmp_path / "deadline").write_text(text)
         left.clear()
         assert schedule_work.main() == 0
-        assert most - margin - 600 < left[0] <= most - margin
+        assert most - margin - 600 < left[-1] <= most - margin
+        assert left[0] == pytest.approx(left[-1] / 2, rel=0.01)  # a model that hangs leaves the other one its day
     (tmp_path / "deadline").write_text(str(int(time.time()) + 60))
     assert schedule_work.main() == 0
     assert left[-1] < 0  # so it is cut off at once
+
+
+@settings(deadline=None)
+@given(left=st.floats(-1000.0, 30_000.0), models=st.integers(1, 30))
+def test_days_that_hang_leave_the_others_their_share(left: float, models: int) -> None:
+    shares, rest = [], left
+    for place in range(models):
+        shares.append(schedule_work._share(rest, models - place))
+        rest -= shares[-1]
+    assert rest == pytest.approx(0.0, abs=1e-6)
+    assert all(each <= max(left / models, 600.0) + 1e-6 for each in shares)
+    assert shares[0] >= min(left, 600.0) - 1e-6
+
+
+def test_no_time_for_a_training_is_told_before_the_deadline_of_the_machine(
+    config: TargetConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that is ended, and those that never begin: each is given up, in the margin before the deadline."""
+    margin, stop, stop_day = schedule_work._MARGIN_S, schedule_work._STOP_S, schedule_work._STOP_DAY_S
+    now, end = 0.0, 1000.0
+    given_up = []
+
+    def day(name: str, flags: list[str], seconds: float) -> ModelDay:
+        """Each command hangs, and does not follow SIGTERM."""
+        nonlocal now
+        if "--skip-trainings" in flags:
+            now += 10.0
+            return ModelDay(name, 0, 10.0, "")
+        if seconds > 0:
+            ends = "--give-up-trainings" in flags
+            given_up.extend([name] * ends)
+            now += seconds + (stop_day if ends else stop)
+        return ModelDay(name, None, 0.0, "")
+
+    monkeypatch.setattr(schedule_work, "has_trainings", lambda _: True)
+    more = schedule.schedule_of(config).model_copy(update={"models": [*"abcdefgh"]})
+    uri = schedule_work.do_days(config.model_copy(update={"schedule": more}), day, lambda: end - now, {})
+    assert given_up[:3] == ["a", "b", "c"]
+    assert end < now <= end + margin - schedule_work._RECORD_S
+    assert {each["status"] for each in storage.read_json(uri)["models"]} == {None}
+
+
+def test_a_training_that_is_ended_has_the_time_to_cancel_its_job() -> None:
+    assert schedule_work._STOP_S >= spark_job._ENDING_S + polling.RETRY_LIMIT_S + FIGURES_LIMIT_S
+    assert schedule_work._STOP_DAY_S > FIGURES_LIMIT_S
 
 
 def test_one_launcher_at_a_time(config: TargetConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ def daily(
     max_usd_month: float | None = None,
     launcher_usd_per_hour: float | None = None,
     skip_trainings: bool = False,
+    give_up_trainings: bool = False,
     wait: bool = False,
     trust_endpoints: bool = False,
     json: bool = False,
@@ -48,6 +49,7 @@ def daily(
             that may exceed it is refused.
         launcher_usd_per_hour: The price of this machine an hour in USD, which counts for the limit.
         skip_trainings: Leave the trainings that are due; the same command without this flag does them.
+        give_up_trainings: Leave them as well, and count them as failed; a launcher without time for them says so.
         wait: Wait while another run uses the trainers of the target.
         trust_endpoints: Accept a target document that names services on other machines; they get your credentials.
         json: Print the document of the day.
@@ -59,6 +61,7 @@ def daily(
     model, place = str(parse_text("name", name)), parse_text("root", root)
     moment = _moment(parse_text("now", now))
     train = not parse_switch("skip-trainings", skip_trainings)
+    give_up = parse_switch("give-up-trainings", give_up_trainings)
     amounts = _usd("max-usd-month", max_usd_month), _usd("launcher-usd-per-hour", launcher_usd_per_hour)
 
     def work() -> int:
@@ -71,7 +74,7 @@ def daily(
             terminal.write(day_text(model, day, as_json=as_json))
 
         paths = open_model(root_uri(place or chosen.root), model)
-        day = run_daily(paths, chosen, moment, tell, Limits(*amounts), train=train)
+        day = run_daily(paths, chosen, moment, tell, Limits(*amounts), train=train, give_up=give_up)
         return REFUSED if day.refused else 0
 
     return Deferred(work)

@@ -16,10 +16,12 @@ from cloudlstm.models.documents import Due
 from cloudlstm.models.due import run_config
 from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.targets import Target, costs
+from cloudlstm.targets import Target, clusters, costs
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.workers.deadline import TARGET_HOURS
 
+_HANG_H = 600.0 / 3600.0
+"""Hours after its limit at which a launcher ends a Spark job that has not ended itself (targets/spark_job.py)."""
 _SPREAD = 2.0
 """Times the expected hours that a training may need: assumed speeds were measured on few kinds of machines."""
 
@@ -35,7 +37,12 @@ def budget_of(paths: ModelPaths, target: Target, limit: float | None) -> Callabl
     most = registry.recipe_of(paths).policy.max_usd_month if limit is None else limit
     if most is None or not isinstance(target, CloudTarget):
         return None
-    return lambda date: Budget(paths, date, most, _prices(paths, target))
+    return lambda date: Budget(paths, date, most, _prices(paths, target), nodes_of(target))
+
+
+def nodes_of(target: Target) -> int:
+    """Returns the machines of the target's Spark cluster at its largest size; 0 without a cluster."""
+    return 1 + target.config.spark_max_nodes if isinstance(target, CloudTarget) else 0
 
 
 def other_usd(paths: ModelPaths, target: Target, due: Due, date: str, manifest: str) -> float:
@@ -106,4 +113,5 @@ def price_of(target: CloudTarget, run: RunPaths, config: RunConfig, tickers: int
         other_usd=idle_h * rates.spark + (prepare_h + max(idle_h, train_h)) * rates.internet,
         before_usd=before,
         unknown=rates.unknown,
+        beyond_h=clusters.START_S / 3600.0 + _HANG_H,
     )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from cloudlstm import storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.daily_budget import budget_of, other_usd, settings_of
+from cloudlstm.cli.daily_budget import budget_of, nodes_of, other_usd, settings_of
 from cloudlstm.cli.plans import make_plan
 from cloudlstm.cli.submit import launch
 from cloudlstm.config import RunConfig
-from cloudlstm.errors import BudgetError, CloudLSTMError, MissingExtraError
+from cloudlstm.errors import BudgetError, CloudLSTMError, JobError, MissingExtraError, RunBusyError
 from cloudlstm.models import registry
 from cloudlstm.models.budget import Budget, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.day import run_day
@@ -23,6 +23,7 @@ from cloudlstm.models.exogenous_rows import scored_in
 from cloudlstm.models.figures import FAILED, OVER_BUDGET, SECONDS, UP_TO_DATE, USD, USD_MONTH, figures_of
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import is_alive, latest_attempt
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target
@@ -55,6 +56,7 @@ def run_daily(
     limits: Limits = NO_LIMITS,
     *,
     train: bool = True,
+    give_up: bool = False,
 ) -> Day:
     """Carries out the day of the last session, and the trainings that are due; then writes the monitor page.
 
@@ -66,10 +68,12 @@ def run_daily(
         clock: Tells the moment.
         tell: Called with the day before the trainings begin, which may take long.
         limits: The monthly limit, and what this machine costs.
-        train: False leaves the trainings that are due to a later command; that one then sends the figures of both.
+        train: False leaves the trainings that are due to a later command, which then sends whether they have failed.
+        give_up: True leaves them as well, and counts them as failed: no later command of this day will do them.
 
     Raises:
         BudgetError: A training of an earlier day, or one that failed, would exceed the limit.
+        JobError: Trainings that are due were given up.
     """
     began = time.monotonic()
     sender = _Sender(target, paths.name, clock)
@@ -78,24 +82,30 @@ def run_daily(
         day = _day(paths, target, clock, limits, sender)
         errors: list[CloudLSTMError] = []
         tried: dict[str, float] = {}
+        left = False
         try:
             tell(day)
-            if train:
-                _train_all(paths, day, target, limits, tried, errors)
+            if give_up:
+                errors += [_given_up(due) for _, due in _unfinished(paths)]
+            elif not train:
+                left = has_trainings(paths)
+            else:
+                left = _train_all(paths, day, target, limits, tried, errors)
         finally:  # what trainings have cost counts, also if the command is cut off
             whole_s = time.monotonic() - began
-            used = _note(paths, day.date, whole_s, limits, tried)
-            figures |= {SECONDS: whole_s, USD: used}
+            used = _note(paths, day.date, whole_s, limits, tried, nodes_of(target))
+            refused = [each for each in errors if isinstance(each, BudgetError)]
+            figures |= {SECONDS: whole_s, USD: used, OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+            if sender.sends:
+                figures[USD_MONTH] = spent(paths, day.date[:7], nodes_of(target))
         write_monitor(paths)
-        refused = [each for each in errors if isinstance(each, BudgetError)]
-        figures[FAILED] = float(len(refused) < len(errors))
-        if sender.sends:
-            figures |= {USD_MONTH: spent(paths, day.date[:7]), OVER_BUDGET: float(len(day.over_budget) + len(refused))}
+        failed = len(refused) < len(errors)
+        if failed or not left:  # else the command that does the trainings tells it
+            figures[FAILED] = float(failed)
     except BaseException:  # also SIGTERM and Ctrl-C, since nothing else tells that the command did not end
         sender.send(figures | {FAILED: 1.0})
         raise
-    if train or not has_trainings(paths):  # a service may refuse a second value of the same moment
-        sender.send(figures)
+    sender.send(figures)
     if errors:
         worst = next((each for each in errors if each not in refused), errors[0])
         for each in errors:
@@ -105,10 +115,14 @@ def run_daily(
     return day
 
 
+def _given_up(due: Due) -> JobError:
+    return JobError(f"there was no time for the training {due.run}", hint="the next day does it")
+
+
 def _train_all(
     paths: ModelPaths, day: Day, target: Target, limits: Limits, tried: dict[str, float], errors: list[CloudLSTMError]
-) -> None:
-    """Carries out all trainings that are not finished.
+) -> bool:
+    """Carries out all trainings that are not finished; returns whether another process carries out some of them.
 
     Args:
         paths: The model.
@@ -119,24 +133,42 @@ def _train_all(
         errors: Gets the errors of those that failed; the others may go well.
     """
     budget = budget_of(paths, target, limits.max_usd_month)
+    left = False
     for of_day, due in list(_unfinished(paths)):
         tried[due.run] = other = 0.0
         before = cost_of_run(paths, due.run)
         try:
             other = other_usd(paths, target, due, of_day.date, of_day.manifest)
             _train(paths, of_day, due, target, budget(day.date) if budget else None)
+        except (RunBusyError, BudgetError) as error:  # what a training has cost so far may leave no money for it
+            if not _is_at_work(paths, due):
+                errors.append(error)
+                continue
+            left, other = True, 0.0  # that process counts it
+            terminal.write_error(f"note: another process does the training {due.run}\n")
         except CloudLSTMError as error:
             errors.append(error)
         finally:
             if cost_of_run(paths, due.run) > before:  # else it used no machine
                 tried[due.run] = other
+    return left
 
 
-def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float]) -> float:
+def _is_at_work(paths: ModelPaths, due: Due) -> bool:
+    """Whether another process works on the run of a training; this one has ended its attempt.
+
+    A RunBusyError may also mean that the trainers do the work of another run.
+    """
+    run = RunPaths.of(paths.root, due.run)
+    number = latest_attempt(run)
+    return number > 0 and is_alive(run, number)
+
+
+def _note(paths: ModelPaths, date: str, whole_s: float, limits: Limits, tried: dict[str, float], nodes: int) -> float:
     """Adds what the command has used to the usage object of the day; returns the list price of that in USD."""
     launcher = None if limits.launcher_usd_per_hour is None else whole_s / 3600.0 * limits.launcher_usd_per_hour
     before = usage_of(paths, date).get("usd") or 0.0
-    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried)
+    used = note_usage(paths, date, seconds=whole_s, launcher_usd=launcher, trained=tried, nodes=nodes)
     return (used["usd"] or 0.0) - before
 
 
@@ -150,10 +182,12 @@ def _day(paths: ModelPaths, target: Target, clock: Callable[[], dt.datetime], li
     if day.date in known:
         terminal.write_error("note: this day was done before; nothing is read again\n")
     deliver(paths)  # also after a day that was killed before it
-    sent = bool(usage_of(paths, day.date))  # false also if a command was killed before it sent them
-    sender.send({UP_TO_DATE: 1.0} | ({} if sent else figures_of(day)))
-    if not sent:
-        note_usage(paths, day.date, seconds=time.monotonic() - began, launcher_usd=None, trained={})
+    if usage_of(paths, day.date).get("sent"):
+        sender.send({UP_TO_DATE: 1.0})
+    else:  # also if an earlier command was killed before it sent them, or the service did not take them
+        sent = sender.send({UP_TO_DATE: 1.0} | figures_of(day))
+        seconds = time.monotonic() - began
+        note_usage(paths, day.date, seconds=seconds, launcher_usd=None, trained={}, sent=sent)
     return day
 
 
@@ -170,12 +204,14 @@ class _Sender:
         self._target, self._model, self._clock = target, model, clock
         self.sends = target.root is not None
 
-    def send(self, figures: Mapping[str, float]) -> None:
-        """Sends figures, or writes a note."""
+    def send(self, figures: Mapping[str, float]) -> bool:
+        """Sends figures; writes a note and returns False if the service has not taken all of them."""
         try:
             self._target.send_figures(self._model, figures, self._clock().timestamp())
         except CloudLSTMError as error:
-            terminal.write_error(f"note: no figures were sent: {error}\n")
+            terminal.write_error(f"note: figures were not sent: {error}\n")
+            return False
+        return True
 
 
 def has_trainings(paths: ModelPaths) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
+from cloudlstm.cli import terminal
 from cloudlstm.cli.daily_run import has_trainings
 from cloudlstm.costs.prices import prices
 from cloudlstm.errors import CloudLSTMError, RunBusyError, TargetError
@@ -37,9 +38,19 @@ _MARGIN_S = 900.0
 _WAIT_S = 600.0
 """How long another launcher is waited for. One that was killed is known to be dead after two minutes."""
 _LOOK_S = 2.0
-_STOP_S = 60.0
+_STOP_S = 300.0
+"""How long a training that is ended may cancel its job: the end of the Spark application is waited for up to 120 s, the
+request that empties the trainer group is repeated up to 120 s, and its figures are sent up to 30 s."""
+_STOP_DAY_S = 60.0
+"""How long a day without trainings may take to end: it has no job, and sends its figures."""
+_LEAST_S = 600.0
+"""Time that each day gets, if there is so much, before the time is divided among the models."""
+_GIVE_UP_S = 120.0
+"""Time of the command that tells that trainings were given up."""
+_RECORD_S = 60.0
+"""Time to write the record."""
 _LOG_BYTES = 16_384
-_SKIP = "--skip-trainings"
+_SKIP, _GIVE_UP = "--skip-trainings", "--give-up-trainings"
 _DAY_STANDS = (0, 3)
 """Exit statuses after which the trainings of a model are tried: done and refused."""
 _DISK_GIB = 30
@@ -62,13 +73,13 @@ def main() -> int:
     try:
         _take(lease)
     except RunBusyError as error:
-        sys.stderr.write(f"{error}\n")
+        terminal.write_error(f"{error}\n")
         return 0
     try:
-        uri = do_days(config, lambda name, words: run_day(name, words, limit - time.monotonic()), environment)
+        uri = do_days(config, run_day, lambda: limit - time.monotonic(), environment)
     finally:
         lease.release()
-    sys.stderr.write(f"wrote {uri}\n")
+    terminal.write_error(f"wrote {uri}\n")
     return 0
 
 
@@ -87,14 +98,22 @@ def _seconds_left(config: TargetConfig, deadline: Path) -> float:
     return whole - _MARGIN_S
 
 
+DoDay = Callable[[str, list[str], float], ModelDay]
+"""Model, flags of `cloudlstm daily`, seconds that it may take -> what it did."""
+
+
 def do_days(
-    config: TargetConfig, day: Callable[[str, list[str]], ModelDay], environment: Mapping[str, str] = os.environ
+    config: TargetConfig, day: DoDay, left: Callable[[], float], environment: Mapping[str, str] = os.environ
 ) -> str:
     """Does the day of each model of the schedule, then the trainings that are due, and writes the record.
 
+    No day takes more than its share of the time, so one that hangs does not stop the others. If trainings did not end,
+    or never began, one more command sends that they have failed: a process that was killed could not.
+
     Args:
         config: The target.
-        day: Does the day of a model, by the flags of `cloudlstm daily`.
+        day: Does the day of a model.
+        left: Returns the seconds that are left for the days; below 0 after that.
         environment: The environment of this machine.
 
     Returns:
@@ -102,17 +121,25 @@ def do_days(
     """
     schedule = schedule_of(config)
     began = dt.datetime.now(dt.UTC)
-    flags = [f"--target={schedule.target}", "--wait", *_limits(config)]
-    acted = began
-    if now := environment.get(NOW):
-        acted = dt.datetime.fromisoformat(now).astimezone(dt.UTC)
-        flags.append(f"--now={acted:%Y-%m-%dT%H:%M:%S}")
+    emulated = environment.get(NOW)
+    acted = dt.datetime.fromisoformat(emulated).astimezone(dt.UTC) if emulated else began
+
+    def act(name: str, seconds: float, *more: str) -> ModelDay:
+        flags = [f"--target={schedule.target}", "--wait", *_limits(config)]
+        if emulated:  # it goes on for a second command, since services for metrics take no two values of one moment
+            now = acted if _SKIP in more else acted + (dt.datetime.now(dt.UTC) - began)
+            flags.append(f"--now={now:%Y-%m-%dT%H:%M:%S}")
+        return _told(day(name, [*flags, *more], seconds))
+
     done: dict[str, ModelDay] = {}
-    for name in schedule.models:
-        done[name] = _told(day(name, [*flags, _SKIP]))
+    for place, name in enumerate(schedule.models):
+        done[name] = act(name, _share(left(), len(schedule.models) - place), _SKIP)
     for name, first in list(done.items()):
         if first.status in _DAY_STANDS and _has_trainings(ModelPaths.of(root_of(config), name)):
-            done[name] = _together(first, _told(day(name, flags)))
+            trainings = act(name, left())
+            if trainings.cut_off:
+                act(name, min(_GIVE_UP_S, left() + _MARGIN_S - _RECORD_S - _STOP_DAY_S), _GIVE_UP)
+            done[name] = _together(first, trainings)
     launch = Launch(
         began=_iso(began),
         ended=_iso(dt.datetime.now(dt.UTC)),
@@ -124,9 +151,14 @@ def do_days(
     return record(root_of(config), acted.astimezone(ZoneInfo(schedule.time_zone)).date().isoformat(), launch)
 
 
+def _share(left: float, models: int) -> float:
+    """The seconds of the next day, if so many models are left."""
+    return max(left / models, min(left, _LEAST_S))
+
+
 def _told(day: ModelDay) -> ModelDay:
     """Writes what was done for a model to the log of the machine."""
-    sys.stderr.write(f"{day.model}: {day.word} after {day.seconds:.0f} s\n{day.log}\n")
+    terminal.write_error(f"{day.model}: {day.word} after {day.seconds:.0f} s\n{day.log}\n")
     return day
 
 
@@ -170,7 +202,7 @@ def run_day(name: str, flags: list[str], seconds: float) -> ModelDay:
             status = None
             process.terminate()
             try:
-                process.wait(_STOP_S)
+                process.wait(_STOP_DAY_S if {_SKIP, _GIVE_UP} & set(flags) else _STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -2,7 +2,8 @@
 
 Forecasts need no machine besides the launcher, so a limit never stops them. A training is refused if the rest of the
 month's limit does not pay it at the prices of the dearest machines. One that is not refused gets limits of its own, so
-that it cannot cost more than that rest.
+that the work of its machines cannot cost more than that rest. Not counted are a cluster that starts slowly and a job
+that hangs at its limit, unless the rest pays these hours as well.
 
 A month is that of the day's date. What a training has cost is read from the records of its run; the usage object of a
 day keeps a copy, which stays if the run is deleted.
@@ -40,6 +41,8 @@ class Price:
         other_usd: The cluster while it is idle after the training, and the way to the internet.
         before_usd: What trainers of the same run have cost before, at most.
         unknown: Machine types that are not in the table of prices.
+        beyond_h: Hours that the cluster may cost beyond the limit of its job, at most: its start, and the time until a
+            job that hangs is ended.
     """
 
     spark_usd: float
@@ -48,6 +51,7 @@ class Price:
     other_usd: float = 0.0
     before_usd: float = 0.0
     unknown: tuple[str, ...] = ()
+    beyond_h: float = 0.0
 
     @property
     def usd(self) -> float:
@@ -67,15 +71,17 @@ class Budget:
         date: The day.
         limit: USD a month.
         price: The price of a training; None where trainings cost nothing.
+        nodes: Machines of the Spark cluster at its largest size.
     """
 
-    def __init__(self, paths: ModelPaths, date: str, limit: float, price: PriceOf) -> None:
+    def __init__(self, paths: ModelPaths, date: str, limit: float, price: PriceOf, nodes: int = 0) -> None:
         self._paths, self._price, self.limit, self._month = paths, price, limit, date[:7]
+        self._nodes = nodes
 
     @cached_property
     def left(self) -> float:
         """What is left of the limit; below 0 if more was spent."""
-        return self.limit - spent(self._paths, self._month)
+        return self.limit - spent(self._paths, self._month, self._nodes)
 
     def choose(self, trainings: Sequence[Due], date: str, manifest: str) -> tuple[list[Due], list[OverBudget]]:
         """Returns those of a day's trainings that the rest pays, in their order, and the others.
@@ -100,7 +106,8 @@ class Budget:
     def limited(self, config: RunConfig, due: Due, date: str, manifest: str) -> RunConfig:
         """Returns the settings of a training with limits that the rest of the month pays.
 
-        What the training is not expected to need is divided evenly between its two jobs.
+        If the rest also pays the hours beyond the limit of the Spark job, they are subtracted from that limit. What the
+        training is not expected to need is divided evenly between its two jobs.
 
         Raises:
             BudgetError: The rest does not pay it.
@@ -109,7 +116,8 @@ class Budget:
         if why := self._refusal(due, price, self.left):
             raise BudgetError(why, hint=f"next month, or a higher max_usd_month: {_COMMAND}")
         spare = (self.left - price.usd) / 2
-        hours = min(config.spark.max_hours or TARGET_HOURS, (price.spark_usd + spare) / price.spark_rate)
+        expected_h, spare_h = price.spark_usd / price.spark_rate, spare / price.spark_rate
+        hours = min(config.spark.max_hours or TARGET_HOURS, expected_h + max(spare_h - price.beyond_h, 0.0))
         trainers_usd = price.before_usd + price.trainers_usd + spare
         most = min(config.trainers.max_usd or trainers_usd, trainers_usd)
         return config.model_copy(
@@ -134,11 +142,12 @@ class Budget:
 _COMMAND = "cloudlstm daily NAME --max-usd-month=USD"
 
 
-def spent(paths: ModelPaths, month: str) -> float:
+def spent(paths: ModelPaths, month: str, nodes: int = 0) -> float:
     """USD that a model has cost in a month, such as "2026-11": trainings, and the launcher if its price is known.
 
     Trainings count with the cluster while it is idle after them, and with the way to the internet.
     What a run has cost so far and no earlier month has counted is counted in this month.
+    `nodes` is as for `cost_of_run`.
     """
     dates = [date for date in registry.day_dates(paths) if date[:7] <= month][-_DAYS:]
     total = 0.0
@@ -155,14 +164,27 @@ def spent(paths: ModelPaths, month: str) -> float:
         if date[:7] == month:
             total += float(used.get("launcher_usd") or 0.0) + float(used.get("other_usd") or 0.0)
     for run in runs | set(latest):
-        known = max(cost_of_run(paths, run), latest.get(run, 0.0))
+        known = max(cost_of_run(paths, run, nodes), latest.get(run, 0.0))
         total += known - earlier.get(run, 0.0)
     return total
 
 
-def cost_of_run(paths: ModelPaths, run: str) -> float:
-    """USD that the machines of all attempts of a run have cost; 0 for a run of this machine, or that was deleted."""
-    return cost(read_usage(RunPaths.of(paths.root, run)))
+def cost_of_run(paths: ModelPaths, run: str, nodes: int = 0) -> float:
+    """USD that the machines of all attempts of a run have cost; 0 for a run of this machine, or that was deleted.
+
+    Args:
+        paths: The model.
+        run: The run.
+        nodes: Machines of the Spark cluster at its largest size. The records of a run have the least size, since how
+            many a cluster has added is not known; a limit has to hold in any case.
+    """
+    used = read_usage(RunPaths.of(paths.root, run))
+    added = sum(
+        (each.usd or 0.0) * (nodes / each.rate.machines - 1)
+        for each in used
+        if each.job == "prepare" and nodes > each.rate.machines
+    )
+    return cost(used) + added
 
 
 def usage_of(paths: ModelPaths, date: str) -> dict[str, Any]:
@@ -175,7 +197,14 @@ def usage_of(paths: ModelPaths, date: str) -> dict[str, Any]:
 
 
 def note_usage(
-    paths: ModelPaths, date: str, *, seconds: float, launcher_usd: float | None, trained: Mapping[str, float]
+    paths: ModelPaths,
+    date: str,
+    *,
+    seconds: float,
+    launcher_usd: float | None,
+    trained: Mapping[str, float],
+    sent: bool = False,
+    nodes: int = 0,
 ) -> dict[str, Any]:
     """Adds the work of one command to the usage object of a day, and returns the object.
 
@@ -185,9 +214,11 @@ def note_usage(
         seconds: Time of the command; kept if it is the first one of the day.
         launcher_usd: Price of its machine for this time; None if it is not known.
         trained: The runs that it has trained, or tried to, each with what it has cost besides the time of its machines.
+        sent: Whether it has sent the figures of the day; once true, it stays.
+        nodes: As for `cost_of_run`.
     """
     used = usage_of(paths, date)
-    trainings = used.get("trainings", {}) | {run: cost_of_run(paths, run) for run in trained}
+    trainings = used.get("trainings", {}) | {run: cost_of_run(paths, run, nodes) for run in trained}
     launcher = used.get("launcher_usd")
     if launcher_usd is not None:
         launcher = (launcher or 0.0) + launcher_usd
@@ -199,6 +230,7 @@ def note_usage(
         "trainings": trainings,
         "other_usd": other,
         "usd": sum(known) if known else None,
+        "sent": sent or used.get("sent", False),
     }
     storage.write_json(paths.usage(date), document)
     return document

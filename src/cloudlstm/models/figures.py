@@ -19,11 +19,11 @@ FIGURES = {
     "drift_alarms": "features that have drifted, and 1 more if the champion is shown to be worse than naive",
     "missed_sessions": "sessions since the day before that had no day",
     "forecasts": "forecasts of the champion",
-    USD: "list price of what the command has used",
-    USD_MONTH: "list price in the month so far: trainings, their cluster while idle, and the launcher",
+    USD: "list price of what the command has used, with the largest cluster",
+    USD_MONTH: "list price in the month so far: trainings, with the largest cluster also while idle, and the launcher",
     SECONDS: "duration of the command with its trainings",
 }
-"""Name -> meaning. All have one value a day, but `up_to_date`, which each call of the command sends."""
+"""Name -> meaning. Those of `figures_of` are sent once a day, until the service has taken them; others by each call."""
 
 
 def figures_of(day: Day) -> dict[str, float]:

@@ -39,7 +39,7 @@ _PARTS = ("uri", "sha256")
 WORKERS = 2
 """Trainers of a run that names no number, if the group may have as many."""
 FIGURES_LIMIT_S = 30.0
-"""How long figures are tried again. A command that SIGTERM ends sends them too, and a launcher gives it a minute."""
+"""How long figures are tried again. A command that SIGTERM ends sends them too; see cli/schedule_work.py."""
 
 
 class CloudTarget(Target):

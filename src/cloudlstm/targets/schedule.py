@@ -83,6 +83,11 @@ class ModelDay:
         """What its exit status means."""
         return "cut off" if self.status is None else STATUSES.get(self.status, "cut off")
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was ended, killed, or never began."""
+        return self.status not in STATUSES
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:

@@ -7,11 +7,12 @@ from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import RunPaths
 
 
-def worked(paths: ModelPaths, run: str, hours: float, attempt: int = 1) -> float:
-    """Records an hour of machines of a run at 2 USD; returns what that costs."""
+def worked(paths: ModelPaths, run: str, hours: float, attempt: int = 1, job: str = "train", machines: int = 2) -> float:
+    """Records hours of the machines of a job, at 2 USD together; returns what they cost."""
     own = RunPaths.of(paths.root, run)
-    storage.write_json(own.attempt(attempt), {})
-    rate = {"machine": "m", "machines": 2, "usd_per_hour": 2.0, "spot": False, "prices": "list"}
-    document = {"attempt": attempt, "job": "train", "rate": rate, "began": 1e9, "ended": 1e9 + hours * 3600}
-    storage.write_json(own.usage(attempt, "train"), document)
+    if not storage.exists(own.attempt(attempt)):
+        storage.write_json(own.attempt(attempt), {})
+    rate = {"machine": "m", "machines": machines, "usd_per_hour": 2.0, "spot": False, "prices": "list"}
+    document = {"attempt": attempt, "job": job, "rate": rate, "began": 1e9, "ended": 1e9 + hours * 3600}
+    storage.write_json(own.usage(attempt, job), document)
     return hours * 2.0

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from cloudlstm import storage
 from cloudlstm.cli import daily as daily_command
 from cloudlstm.cli import main
-from cloudlstm.cli.daily_budget import budget_of, price_of, settings_of
+from cloudlstm.cli.daily_budget import budget_of, nodes_of, price_of, settings_of
 from cloudlstm.cli.daily_run import Limits, run_daily
 from cloudlstm.config import parse
 from cloudlstm.errors import BudgetError, TargetError, UsageError
 from cloudlstm.models import ledger, registry
-from cloudlstm.models.budget import Budget, Price, note_usage, spent, usage_of
+from cloudlstm.models.budget import Budget, Price, cost_of_run, note_usage, spent, usage_of
 from cloudlstm.models.creating import read_policy
 from cloudlstm.models.day import run_day
 from cloudlstm.models.documents import Day, Due
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.runs.attempts import Attempt
 from cloudlstm.runs.paths import RunPaths
-from cloudlstm.targets import Target, open_target
+from cloudlstm.targets import Target, clusters, open_target, spark_job
 from cloudlstm.targets.cloud import CloudTarget
 from cloudlstm.targets.document import TargetConfig
 from models.daily.machine_hours import worked
@@ -154,6 +155,20 @@ def test_the_idle_cluster_of_a_training_counts_for_the_month(
         assert usage_of(paths, day.date)["usd"] == pytest.approx(spent(paths, "2021-07"))
 
 
+def test_the_same_command_again_is_harmless_while_a_training_runs(
+    paths: ModelPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By hand while a launcher is at work: the whole way to the run, which another process holds."""
+    for number in range(2):
+        day = run_day(paths, DAYS[number][1])
+    (due,) = day.due
+    words = ["daily", "m", f"--root={paths.root}", f"--now={DAYS[1][1].isoformat()}"]
+    with Attempt(RunPaths.of(paths.root, due.run)):
+        assert main(words) == 0
+    assert f"note: another process does the training {due.run}\n" in capsys.readouterr().err
+    assert len(registry.versions_of(paths)) == 1
+
+
 def test_a_limit_needs_the_prices_of_all_machines(paths: ModelPaths) -> None:
     for number in range(2):
         day = run_day(paths, DAYS[number][1])
@@ -190,13 +205,16 @@ def test_what_a_month_has_cost(paths: ModelPaths) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    parts=st.tuples(*[st.floats(0.01, 20.0)] * 5), limit=st.floats(0.0, 100.0), most=st.none() | st.floats(0.1, 50.0)
+    parts=st.tuples(*[st.floats(0.01, 20.0)] * 5),
+    limit=st.floats(0.0, 100.0),
+    most=st.none() | st.floats(0.1, 50.0),
+    beyond_h=st.floats(0.0, 1.0),
 )
 def test_a_paid_training_cannot_cost_more_than_what_is_left(
-    parts: tuple[float, ...], limit: float, most: float | None
+    parts: tuple[float, ...], limit: float, most: float | None, beyond_h: float
 ) -> None:
     spark_usd, spark_rate, trainers_usd, other, before = parts
-    price = Price(spark_usd, spark_rate, trainers_usd, other, before)
+    price = Price(spark_usd, spark_rate, trainers_usd, other, before, beyond_h=beyond_h)
     budget = Budget(ModelPaths.of("memory://b", "m"), "2021-07-01", limit, lambda *_: price)
     budget.__dict__["left"] = limit
     due = Due("warm", "", "m-warm", 1, "")
@@ -211,6 +229,9 @@ def test_a_paid_training_cannot_cost_more_than_what_is_left(
     found = budget.limited(config, due, "2021-07-01", "")
     assert found.spark.max_hours is not None
     assert found.trainers.max_usd is not None
+    if (limit - price.usd) / 2 >= beyond_h * spark_rate:  # the rest pays a slow start and a job that hangs as well
+        whole_h = found.spark.max_hours + beyond_h
+        assert whole_h * spark_rate + (found.trainers.max_usd - before) + other <= limit + 1e-6
     assert found.spark.max_hours * spark_rate + (found.trainers.max_usd - before) + other <= limit + 1e-6
     assert found.spark.max_hours * spark_rate >= min(spark_usd, 6.0 * spark_rate) - 1e-9
     assert most is None or found.trainers.max_usd <= most
@@ -228,6 +249,36 @@ def test_the_dearest_case_has_the_largest_cluster_and_grows_with_the_work(paths:
     assert many.trainers_usd <= 12 * 2 * (0.9776 + 100 * 0.08 / 730) + 1e-9  # max_hours of the target
     capped = config.model_copy(update={"trainers": config.trainers.model_copy(update={"max_usd": 0.5})})
     assert price_of(cloud(), run, capped, 5000).trainers_usd == 0.5
+
+
+def test_a_cluster_counts_at_its_largest_size(paths: ModelPaths) -> None:
+    """It may have grown while it worked, and no record of the run has that; the run's own report counts the least."""
+    for number in range(2):
+        day = run_day(paths, DAYS[number][1])
+    (due,) = day.due
+    target = cloud()
+    nodes = nodes_of(target)
+    assert (nodes, nodes_of(open_target(None))) == (5, 0)
+    trainers = worked(paths, due.run, 1.0)
+    cluster = worked(paths, due.run, 2.0, job="prepare", machines=2)
+    assert cost_of_run(paths, due.run) == trainers + cluster
+    most = trainers + cluster * nodes / 2
+    assert cost_of_run(paths, due.run, nodes) == spent(paths, "2021-07", nodes) == pytest.approx(most)
+    budget = budget_of(paths, target, 100.0)
+    assert budget is not None
+    assert budget(day.date).left == pytest.approx(100.0 - most)
+    note_usage(paths, day.date, seconds=1.0, launcher_usd=None, trained={due.run: 0.0}, nodes=nodes)
+    assert usage_of(paths, day.date)["trainings"] == {due.run: pytest.approx(most)}
+    assert cost_of_run(paths, due.run, 1) == trainers + cluster  # a target that was made smaller since
+
+
+def test_the_start_of_a_cluster_and_a_job_that_hangs_are_paid_if_the_rest_suffices(paths: ModelPaths) -> None:
+    for number in range(2):
+        day = run_day(paths, DAYS[number][1])
+    (due,) = day.due
+    config = settings_of(paths, due, day.date, day.manifest)
+    price = price_of(cloud(), RunPaths.of(paths.root, due.run), config, 2)
+    assert price.beyond_h * 3600 == pytest.approx(clusters.START_S + spark_job._MARGIN_S)
 
 
 def test_the_policy_takes_a_limit() -> None:
