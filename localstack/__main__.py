@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shlex
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from localstack import background
 from localstack.cloud import CLOUDS, Options
 from localstack.server.control import Control
 from localstack.server.faults import KINDS, Fault
+from localstack.target import LAUNCHER
+
+_POLL_S = 0.2
 
 
 def main(command_line: list[str]) -> int:
@@ -90,8 +94,32 @@ def _clock(arguments: argparse.Namespace, _: list[str]) -> None:
     if arguments.time == "reset":
         control.reset_clock()
     elif arguments.time:
-        control.move_clock(datetime.fromisoformat(arguments.time))
+        sys.stderr.write(f"{_moved(control, datetime.fromisoformat(arguments.time), wait=arguments.wait)}\n")
     sys.stdout.write(f"{control.clock().isoformat()}\n")
+
+
+def _moved(control: Control, when: datetime, *, wait: bool) -> str:
+    """Moves the clock; says which launchers come, and waits until they have left if `wait`."""
+    before = _launchers(control)
+    control.move_clock(when)
+    come = sorted(group for group, machines in _launchers(control).items() if machines > before.get(group, 0))
+    if not come:
+        working = sorted(group for group, machines in before.items() if machines)
+        return f"no launcher comes: {working[0]} has one that still works" if working else "no launcher comes"
+    while wait and any(_launchers(control)[group] for group in come):
+        time.sleep(_POLL_S)
+    return f"a launcher of {', '.join(come)} {'came, and has left' if wait else 'comes'}"
+
+
+def _launchers(control: Control) -> dict[str, int]:
+    """The groups of launchers, each with the number of machines that it has or shall have."""
+    state = control.state()
+    running = [machine["group"] for machine in state["machines"]]
+    return {
+        group: max(int(size), running.count(group))
+        for group, size in state["groups"].items()
+        if group.endswith(LAUNCHER)
+    }
 
 
 _COMMANDS = {"up": _up, "down": _down, "env": _env, "state": _state, "fault": _fault, "clock": _clock}
@@ -169,7 +197,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, kind in _attributes().items():
         fault.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind)
     clock = commands.add_parser("clock", parents=[shared], help="print or move the time of schedules")
-    clock.add_argument("time", nargs="?", help="ISO 8601 with a zone; reset: that of this machine")
+    clock.add_argument(
+        "time", nargs="?", help="when, such as 2024-06-28T18:30:00-04:00; reset: with this machine's clock again"
+    )
+    clock.add_argument("--wait", action="store_true", help="wait until the launchers that come then have left")
     return parser
 
 

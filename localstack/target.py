@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 _SCRIPT = Path(__file__).parents[1] / "bootstrap" / "trainer.sh"
+LAUNCHER = "-launcher"
+"""How the names of groups of launchers end."""
+
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -55,7 +58,7 @@ def schedule_of(schedule: Mapping[str, Any], name: str, python: str, machine: st
         machine: The machine type of the launcher.
         target_uri: The URI of the document.
     """
-    group = f"{name}-launcher"
+    group = f"{name}{LAUNCHER}"
     fixed = {"group": group, "job": group, "machine": machine, "max_hours": 1, "python": python, "target": target_uri}
     return {"max_usd": None, **fixed, **schedule}
 

@@ -112,7 +112,8 @@ def test_a_model_is_shown_with_its_versions_and_moves(shell: Shell) -> None:
     assert f"model m: {paths.uri}" in shown.text
     assert "version 2: cold, made" in shown.text
     assert f"{FIRST_DAY} champion is version 1 (created): the model was created from run" in shown.text
-    assert "no day yet: cloudlstm daily m" in shown.text
+    assert f"no day yet: cloudlstm daily m --root={paths.root}" in shown.text
+    assert "(try: did you mean m?)" in shell("models", "show", "mm").err
     document = json.loads(shell("models", "show", "m", "--json").out)
     assert [each["number"] for each in document["versions"]] == [1, 2]
     assert (document["name"], document["day"], document["moves"][0]["version"]) == ("m", None, 1)
@@ -135,6 +136,7 @@ def test_a_model_is_shown_with_its_versions_and_moves(shell: Shell) -> None:
         (["create", "m", "recipe.a=model.units=8", "recipe.a=model.units=9"], "'a' is no name of a recipe"),
         (["create", "m", "--run"], "--run needs a value"),
         (["add", "other"], "no model other in"),
+        (["verify", "m", "--noted=abc"], "noted is a digest of 64 hexadecimal digits, not 'abc'"),
         (["add", "m", "warm_every=5"], "models takes no further word such as 'warm_every=5'"),
         (["show", "other"], "no model other in"),
         (["show"], "models show is not complete"),

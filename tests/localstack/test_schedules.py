@@ -17,6 +17,8 @@ from localstack.cloud import Cloud
 from localstack.gcp.provider import PROJECT, REGION, URL, scheduler_job
 from localstack.server.clock import Clock, Recurrence
 
+from localstack import __main__ as command_line
+
 NEW_YORK = ZoneInfo("America/New_York")
 MORNING = datetime(2024, 6, 28, 12, tzinfo=UTC)
 CRON = "30 18 * * 1-5"
@@ -201,3 +203,32 @@ def test_what_cloud_scheduler_refuses(gcp: Cloud, changes: dict[str, Any], code:
     status, answer = Jobs(gcp).ask("POST", "", job_for("any", "refused") | changes)
     assert (status, answer["error"]["code"]) == (code, code)
     assert Jobs(gcp).ask("GET", "/refused")[0] == 404
+
+
+class Sizes:
+    """The emulator's API, which shows these sizes of a launchers' group one after another."""
+
+    def __init__(self, *sizes: int) -> None:
+        self._sizes = list(sizes)
+
+    def move_clock(self, when: datetime) -> None:
+        pass
+
+    def state(self) -> dict[str, Any]:
+        return {"groups": {"a-launcher": self._sizes.pop(0), "a-trainers": 2}, "machines": []}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "wait", "said"),
+    [
+        ([0, 0], True, "no launcher comes"),
+        ([1, 1], True, "no launcher comes: a-launcher has one that still works"),
+        ([0, 1], False, "a launcher of a-launcher comes"),
+        ([0, 1, 1, 0], True, "a launcher of a-launcher came, and has left"),
+    ],
+)
+def test_the_command_that_moves_the_clock_says_which_launcher_comes(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], wait: bool, said: str
+) -> None:
+    monkeypatch.setattr(command_line, "_POLL_S", 0.0)
+    assert command_line._moved(Sizes(*sizes), MORNING, wait=wait) == said  # type: ignore[arg-type]

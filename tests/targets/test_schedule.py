@@ -23,7 +23,7 @@ from cloudlstm import __version__, storage
 from cloudlstm.cli import schedule as command
 from cloudlstm.cli import schedule_work
 from cloudlstm.errors import RunBusyError, TargetError
-from cloudlstm.targets import launcher_code, polling, schedule, spark_job
+from cloudlstm.targets import launcher_code, launchers, polling, schedule, spark_job
 from cloudlstm.targets.bundle import package
 from cloudlstm.targets.cloud import FIGURES_LIMIT_S
 from cloudlstm.targets.document import TargetConfig
@@ -326,7 +326,7 @@ class Cloud:
     """A cloud with a schedule."""
 
     def __init__(self, table: Timetable) -> None:
-        self.table = table
+        self.table, self.launchers = table, 0
 
     def look(self) -> Timetable:
         return self.table
@@ -342,6 +342,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setattr(schedule, "open_schedule", lambda _: cloud)
     monkeypatch.setattr(launcher_code, "send_code", lambda *_: PARTS)
     monkeypatch.setattr(launcher_code, "code_here", lambda: PARTS["launcher"]["sha256"])
+    monkeypatch.setattr(launchers, "working", lambda _: cloud.launchers)
     return cloud
 
 
@@ -357,6 +358,9 @@ def test_the_command_sends_once_and_shows_the_schedule(cloud: Cloud, config: Tar
     assert again == first | {"code": first["code"] | {"sent": False}}
     assert storage.stat(schedule.assignment_uri(config)).etag == written
     assert again["next"] == "2024-07-01T22:30:00Z"
+    assert again["working"] == 0
+    cloud.launchers = 1
+    assert command.describe(config, send=True) == again | {"working": 1}
     assert [each.partition(" in ")[0] for each in again["warnings"]] == ["no model a", "no model b"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from cloudlstm.cli import terminal
@@ -13,6 +14,7 @@ from cloudlstm.errors import UsageError
 _ACTIONS = ("create", "add", "show", "verify", "export")
 _USAGE = "cloudlstm models create or add NAME --run=RUN, or models show, verify or export NAME"
 _TO = "MLFLOW_TRACKING_URI"
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def models(
@@ -57,7 +59,9 @@ def models(
         raise UsageError(
             "models export needs the address of an MLflow server", hint=f"--to=http://127.0.0.1:5000, or {_TO}"
         )
-    digests = [part.strip() for part in (parse_text("noted", noted) or "").split(",") if part.strip()]
+    digests = [part.strip().lower() for part in (parse_text("noted", noted) or "").split(",") if part.strip()]
+    if wrong := next((each for each in digests if not _DIGEST.fullmatch(each)), None):
+        raise UsageError(f"noted is a digest of 64 hexadecimal digits, not {wrong!r}", hint="daily prints it")
 
     def work() -> int:
         from cloudlstm.cli import models_view

@@ -78,7 +78,7 @@ def _first_use(paths: ModelPaths) -> str:
     """The command that uses a new model."""
     if within_a_day(parse(dict(registry.recipe_of(paths).config))):
         return f"cloudlstm stream NAME --model={paths.name} --source=kafka://HOST:PORT/TOPIC"
-    return f"cloudlstm daily {paths.name}"
+    return f"cloudlstm daily {paths.name} --root={paths.root}, or with its --target"
 
 
 def day_text(name: str, day: Day, *, as_json: bool) -> str:

@@ -64,6 +64,7 @@ def describe(config: TargetConfig, *, send: bool) -> dict[str, Any]:
     from cloudlstm.targets import schedule as schedules
     from cloudlstm.targets.cloud import root_of
     from cloudlstm.targets.launcher_code import code_here, send_code
+    from cloudlstm.targets.launchers import working
 
     chosen = schedules.schedule_of(config)
     timetable = schedules.open_schedule(config).look()
@@ -80,6 +81,7 @@ def describe(config: TargetConfig, *, send: bool) -> dict[str, Any]:
         "time_zone": chosen.time_zone,
         "models": list(chosen.models),
         "next": _iso(timetable.next),
+        "working": working(config),
         "code": {
             "version": str(wanted.get("code", "")) if wanted else "",
             "sha256": str(wanted.get("package", {}).get("sha256", "")) if wanted else "",
@@ -160,6 +162,7 @@ def _text(document: dict[str, Any]) -> str:
     how = "sent now" if code["sent"] else "in the bucket"
     lines = [
         f"schedule  {document['time']} in {document['time_zone']}: {', '.join(document['models'])}",
+        f"now       {'a launcher works' if document['working'] else 'no launcher'}",
         f"next      {document['next'] or 'unknown'}",
         f"code      cloudlstm {code['version']}, {code['sha256'][:12]}, {how}" if code["sha256"] else "code      none",
         "last" + ("" if document["last"] else "      none"),

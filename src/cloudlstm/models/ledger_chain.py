@@ -28,6 +28,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from cloudlstm.text.numbers import duration
+
+_DAY_S = 86400
+
 FIRST = "0" * 64
 """The previous digest of the first record."""
 
@@ -176,6 +180,10 @@ def _time_problems(
         if time is None:
             found.append(Problem("late", record.number, f"the store has no time for the record for {record.date}"))
         elif not time < opens:
-            text = f"the record for {record.date} was {name} {time - opens:.0f} s after its session opened"
+            text = f"the record for {record.date} was {name} {_lateness(time - opens)} after its session opened"
             found.append(Problem("late", record.number, text))
     return found
+
+
+def _lateness(seconds: float) -> str:
+    return duration(seconds) if seconds < 2 * _DAY_S else f"{seconds / _DAY_S:.0f} days"

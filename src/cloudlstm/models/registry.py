@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -21,9 +22,9 @@ def open_model(root: str, name: str) -> ModelPaths:
     """
     paths = ModelPaths.of(root, name)
     if not storage.exists(paths.recipe):
-        raise UsageError(
-            f"no model {name} in {paths.folder}", hint=f"cloudlstm models create {name} --run=RUN, or cloudlstm models"
-        )
+        near = difflib.get_close_matches(name, model_names(root), n=1)
+        make = f"cloudlstm models create {name} --run=RUN --root={root}, or cloudlstm models --root={root}"
+        raise UsageError(f"no model {name} in {paths.folder}", hint=f"did you mean {near[0]}?" if near else make)
     return paths
 
 

@@ -12,9 +12,14 @@ def resources(config: TargetConfig) -> list[Resource]:
     """Returns the group with the number of its machines; nothing if the target has no schedule."""
     if config.schedule is None:
         return []
-    machines = len(retry_unavailable(_group(config).look).machines)
+    machines = working(config)
     text = f"launcher group {config.schedule.group}: {counted(machines, 'machine')}"
     return [Resource(text, "costs" if machines else "free")]
+
+
+def working(config: TargetConfig) -> int:
+    """Returns the number of launchers that the target with a schedule has now."""
+    return len(retry_unavailable(_group(config).look).machines)
 
 
 def stop(config: TargetConfig) -> list[str]:

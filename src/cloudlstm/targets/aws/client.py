@@ -21,6 +21,7 @@ _TRANSIENT = {
 
 _RIGHTS = "give the credentials the rights of the role {name}-submitter, or assume it"
 _CREDENTIALS = "aws configure sso, then AWS_PROFILE; or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_EMULATED = 'the variables of the emulated cloud are missing here: eval "$(python -m localstack env)"'
 _RENEW = "renew the credentials: aws sso login, or where you have them from"
 _BY_CODE = {
     "AccessDenied": _RIGHTS,
@@ -75,7 +76,8 @@ class AwsApi:
                 f"cannot {doing}: {_without_page(one_line(error))}", hint="check the network, then try again"
             ) from error
         except sdk.BotoCoreError as error:
-            raise TargetError(f"cannot {doing}: {one_line(error)}", hint=_CREDENTIALS) from error
+            hint = _EMULATED if self._target.endpoints else _CREDENTIALS
+            raise TargetError(f"cannot {doing}: {one_line(error)}", hint=hint) from error
         return answer
 
     def _connected(self) -> Any:
