@@ -3,7 +3,9 @@
 #
 #   TARGET=s3://BUCKET MAX_USD_MONTH=20 LOCK=/srv/daily.lock HOURS=20 sh daily.sh core6 small
 #
-# TARGET: without it trainings run on this machine. With it a training waits until the trainers of the target are free.
+# TARGET: a bucket's URI, or the absolute path of a Terraform folder or of a target document, because cron starts in $HOME. Without it
+# trainings run on this machine. With it a training waits until the trainers of the target are free.
+# MAX_USD_MONTH: what each model may spend in a month, instead of the limit of the model.
 # LOCK: a file; a call ends at once with 75 while an earlier one holds it, and says so. HOURS: a model that takes longer is ended, with
 # status 124, and the next one has its turn. Both need commands of Linux, flock and timeout.
 #
