@@ -92,11 +92,28 @@ def _create_launch_template(self: Any, name: str, description: str, data: dict[s
 
 
 def _loopback_addresses() -> None:
-    """Subnets outside 127.0.0.0/8 give addresses of 127.64.0.0/10; those inside give their own."""
+    """Subnets outside 127.0.0.0/8 give addresses of 127.64.0.0/10; those inside give their own.
+
+    When these are used up, addresses of terminated instances are given again: moto keeps them.
+    """
     of_subnet = subnets.Subnet.get_available_subnet_ip
 
     def get_available_subnet_ip(self: Any, instance: Any) -> str:
-        return of_subnet(self, instance) if self.cidr.overlaps(_LOOPBACK) else next_address()
+        if not self.cidr.overlaps(_LOOPBACK):
+            return next_address()
+        try:
+            return of_subnet(self, instance)
+        except StopIteration:
+            pass
+        for address, holder in list(self._subnet_ips.items()):
+            if getattr(holder, "state", "") == "terminated":
+                self.del_subnet_ip(address)
+        try:
+            return of_subnet(self, instance)
+        except StopIteration:
+            message = f"There are not enough free addresses in subnet '{self.id}' to satisfy the requested number of "
+            message += "instances."
+            raise EC2ClientError("InsufficientFreeAddressesInSubnet", message) from None
 
     subnets.Subnet.get_available_subnet_ip = get_available_subnet_ip  # type: ignore[method-assign]
     instances.random_private_ip = lambda *_, **__: next_address()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -93,6 +94,25 @@ def test_a_disk_smaller_than_its_image_is_refused(group: Group, client: Any) -> 
     group.make("g4dn.xlarge", image=named, disk_gib=80)
     group.scale(1)
     assert len(group.instances()) == 1
+
+
+def test_addresses_of_ended_instances_are_given_again_when_none_is_left(group: Group) -> None:
+    ec2, third = group.ec2, secrets.randbelow(256)
+    vpc = ec2.create_vpc(CidrBlock=f"127.{128 + secrets.randbelow(126)}.{third}.0/28")["Vpc"]
+    subnet = ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock=vpc["CidrBlock"])["Subnet"]["SubnetId"]
+    made: list[str] = []
+    try:
+        while len(made) < 20:
+            made += [
+                each["InstanceId"] for each in ec2.run_instances(**launch("m7i.large", SubnetId=subnet))["Instances"]
+            ]
+            if len(made) % 5 == 0:
+                ec2.terminate_instances(InstanceIds=made[-5:])
+        words = launch("m7i.large", SubnetId=subnet) | {"MinCount": 20, "MaxCount": 20}
+        refused(ec2.run_instances, "InsufficientFreeAddressesInSubnet", "not enough free addresses", **words)
+    finally:
+        found = ec2.describe_instances(Filters=[{"Name": "subnet-id", "Values": [subnet]}])["Reservations"]
+        ec2.terminate_instances(InstanceIds=[each["InstanceId"] for one in found for each in one["Instances"]])
 
 
 def test_quotas_by_class_and_market(cloud: Cloud, group: Group, client: Any) -> None:

@@ -250,6 +250,7 @@ class Relay:
     def __init__(self, port: int, to: int) -> None:
         self._port, self._to = port, to
         self._open: list[socket.socket] = []
+        self._guard = threading.Lock()
         self.join()
 
     def join(self) -> None:
@@ -262,18 +263,24 @@ class Relay:
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        for each in self._open:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        self._open.clear()
+        with self._guard:
+            for each in self._open:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+            self._open.clear()
 
     def _accept(self, server: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 inner, _ = server.accept()
-                outer = socket.create_connection(("127.0.0.1", self._to))
-                self._open += [inner, outer]
+                with self._guard:
+                    self._open.append(inner)
+                    if not self._up:  # cut meanwhile
+                        self._open.pop().close()
+                        return
+                    outer = socket.create_connection(("127.0.0.1", self._to))
+                    self._open.append(outer)
                 for pair in ((inner, outer), (outer, inner)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 
 from cloudlstm.targets.aws.account import AwsAccount
 from cloudlstm.targets.document import TargetConfig
+from cloudlstm.targets.existing import resources
+from cloudlstm.targets.polling import INTERVALS
+from cloudlstm.targets.services import ClusterStage, ClusterStatus, GroupStatus, Resource
 from targets.foreign_server import ForeignServer
 from targets.test_requests import AWS
 
@@ -66,6 +70,7 @@ def test_machines_have_their_state_and_no_resource_stands_twice(
         ("costs", "Elastic IP 192.0.2.1"),
         ("costs", "arn:aws:ec2:us-east-1:1:natgateway/nat-1"),
         ("free", "arn:aws:ec2:us-east-1:1:subnet/subnet-1"),
+        ("free", "arn:aws:elasticmapreduce:us-east-1:1:cluster/j-1"),
     ]
 
 
@@ -76,3 +81,16 @@ def test_credentials_that_may_not_list_endpoints_see_their_arns(
     ec2.answer("POST ", MACHINES.encode())
     ec2.answer("POST ", DENIED, status=403)
     assert ("costs", "arn:aws:ec2:us-east-1:1:vpc-endpoint/emr") in remaining(ec2)
+
+
+def test_the_cluster_has_one_line() -> None:
+    arns = [f"arn:aws:elasticmapreduce:us-east-1:1:cluster/j-{number}" for number in (1, 2)]
+    spark, group, account = Mock(), Mock(), Mock()
+    spark.cluster.return_value = ClusterStatus("j-2", "WAITING", "", "1", ClusterStage.READY, "")
+    group.look.return_value = GroupStatus(0, 4, ())
+    account.tagged.return_value = [Resource(arn, "free") for arn in arns]
+    found = resources(
+        TargetConfig.model_validate(AWS | {"bucket_uri": "memory://none"}), spark, group, account, INTERVALS
+    )
+    of_clusters = [(each.bill, each.text) for each in found if "luster" in each.text]
+    assert of_clusters == [("costs", "Spark cluster j-2: WAITING"), ("free", arns[0])]
