@@ -12,6 +12,8 @@ from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
 from moto.ec2.models import instances, subnets
 from moto.ec2.models.launch_templates import LaunchTemplateBackend
 from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import IAMBackend
 
 from localstack.network.namespace import next_address
 
@@ -26,6 +28,7 @@ def install() -> None:
         setattr(SecurityGroupBackend, name, _with_rule_ids(getattr(SecurityGroupBackend, name)))
     SecurityGroupRule.description = property(_description)  # type: ignore[method-assign, assignment]
     SecurityGroupBackend.modify_security_group_rules = _modify_rules  # type: ignore[method-assign]
+    IAMBackend.remove_role_from_instance_profile = _remove_role  # type: ignore[method-assign]
     LaunchTemplateBackend.create_launch_template = _create_launch_template  # type: ignore[method-assign, assignment]
     _loopback_addresses()
 
@@ -78,6 +81,17 @@ def _modify_rules(self: Any, group_id: str, rules: dict[str, dict[str, Any]]) ->
             changed = self.get_security_group_from_id(group_id).get_rule(name)
             changed.ip_range = {}
             changed.source_group |= {"GroupId": rule["ReferencedGroupId"], "Description": rule.get("Description")}
+
+
+_remove_role_of_moto = IAMBackend.remove_role_from_instance_profile
+
+
+def _remove_role(self: Any, profile_name: str, role_name: str) -> None:
+    """IAM's RemoveRoleFromInstanceProfile, also for a role that the profile lacks: Terraform may send it twice."""
+    try:
+        _remove_role_of_moto(self, profile_name, role_name)
+    except ValueError:
+        raise NotFoundException(f"Role {role_name} is not in instance profile {profile_name}.") from None
 
 
 _create_launch_template_of_moto = LaunchTemplateBackend.create_launch_template

@@ -119,3 +119,16 @@ def test_a_cluster_tells_whether_unhealthy_nodes_are_replaced(client: Any) -> No
     emr.set_unhealthy_node_replacement(JobFlowIds=[cluster], UnhealthyNodeReplacement=False)
     assert emr.describe_cluster(ClusterId=cluster)["Cluster"]["UnhealthyNodeReplacement"] is False
     emr.terminate_job_flows(JobFlowIds=[cluster])
+
+
+def test_a_role_is_removed_from_a_profile_once(client: Any) -> None:
+    iam, trust = client("iam"), '{"Version": "2012-10-17", "Statement": []}'
+    iam.create_role(RoleName="removed", AssumeRolePolicyDocument=trust)
+    iam.create_instance_profile(InstanceProfileName="emptied")
+    named = {"InstanceProfileName": "emptied", "RoleName": "removed"}
+    iam.add_role_to_instance_profile(**named)
+    iam.remove_role_from_instance_profile(**named)
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.remove_role_from_instance_profile(**named)
+    iam.delete_instance_profile(InstanceProfileName="emptied")
+    iam.delete_role(RoleName="removed")
