@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cloudlstm import storage
@@ -23,13 +23,11 @@ from cloudlstm.models.exogenous_rows import scored_in
 from cloudlstm.models.figures import FAILED, OVER_BUDGET, SECONDS, UP_TO_DATE, USD, USD_MONTH, figures_of
 from cloudlstm.models.making import add
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.registry import has_trainings, unfinished
 from cloudlstm.runs.attempts import is_alive, latest_attempt
 from cloudlstm.runs.manifest import Manifest
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target
-
-_RECENT_DAYS = 30
-"""Days whose trainings are made up for, if they were not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def run_daily(
         try:
             tell(day)
             if give_up:
-                errors += [_given_up(due) for _, due in _unfinished(paths)]
+                errors += [_given_up(due) for _, due in unfinished(paths)]
             elif not train:
                 left = has_trainings(paths)
             else:
@@ -134,7 +132,7 @@ def _train_all(
     """
     budget = budget_of(paths, target, limits.max_usd_month)
     left = False
-    for of_day, due in list(_unfinished(paths)):
+    for of_day, due in list(unfinished(paths)):
         tried[due.run] = other = 0.0
         before = cost_of_run(paths, due.run)
         try:
@@ -212,24 +210,6 @@ class _Sender:
             terminal.write_error(f"note: figures were not sent: {error}\n")
             return False
         return True
-
-
-def has_trainings(paths: ModelPaths) -> bool:
-    """Whether the model has trainings that are not finished."""
-    return any(True for _ in _unfinished(paths))
-
-
-def _unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
-    """The trainings of the last days whose version is not there yet; of the same kind only the newest."""
-    made = {each.run for each in registry.versions_of(paths)}
-    found: dict[str, tuple[Day, Due]] = {}
-    for date in registry.day_dates(paths)[-_RECENT_DAYS:]:
-        day = registry.day_of(paths, date)
-        for due in day.due:
-            found[due.name] = (day, due)
-    for day, due in found.values():
-        if RunPaths.of(paths.root, due.run).uri not in made:
-            yield day, due
 
 
 def _train(paths: ModelPaths, day: Day, due: Due, target: Target, budget: Budget | None) -> None:

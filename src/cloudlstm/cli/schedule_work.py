@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 
 from cloudlstm import __version__, storage
 from cloudlstm.cli import terminal
-from cloudlstm.cli.daily_run import has_trainings
 from cloudlstm.costs.prices import prices
 from cloudlstm.errors import CloudLSTMError, RunBusyError, TargetError
 from cloudlstm.models.paths import ModelPaths
+from cloudlstm.models.registry import has_trainings
 from cloudlstm.runs.paths import join
 from cloudlstm.targets.cloud import root_of
 from cloudlstm.targets.document import TargetConfig, load

@@ -1,4 +1,4 @@
-"""Recipe, versions and aliases of a model. A version and a move of an alias are written once and never changed."""
+"""Recipe, versions, aliases and days of a model. Versions and moves of an alias are written once and never changed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import asdict
 
 from cloudlstm import storage
 from cloudlstm.errors import ObjectNotFoundError, UsageError
-from cloudlstm.models.documents import CHAMPION, Day, Move, Recipe, Version
+from cloudlstm.models.documents import CHAMPION, Day, Due, Move, Recipe, Version
 from cloudlstm.models.paths import ModelPaths, dates_in
 from cloudlstm.runs import documents, index, numbered
-from cloudlstm.runs.paths import models
+from cloudlstm.runs.paths import RunPaths, models
+
+_RECENT_DAYS = 30
+"""Days whose trainings are made up for, if they were not finished."""
 
 
 def open_model(root: str, name: str) -> ModelPaths:
@@ -121,3 +124,21 @@ def settled_sessions(paths: ModelPaths, since: str, until: str) -> set[str]:
     """The sessions whose outcomes were counted by the days from `since` to `until`, ISO dates."""
     dates = [date for date in day_dates(paths) if since <= date <= until]
     return {each.session for date in dates for each in day_of(paths, date).outcomes}
+
+
+def unfinished(paths: ModelPaths) -> Iterator[tuple[Day, Due]]:
+    """Yields the trainings of the last days whose version is not there yet; of the same kind only the newest."""
+    made = {each.run for each in versions_of(paths)}
+    found: dict[str, tuple[Day, Due]] = {}
+    for date in day_dates(paths)[-_RECENT_DAYS:]:
+        day = day_of(paths, date)
+        for due in day.due:
+            found[due.name] = (day, due)
+    for day, due in found.values():
+        if RunPaths.of(paths.root, due.run).uri not in made:
+            yield day, due
+
+
+def has_trainings(paths: ModelPaths) -> bool:
+    """Whether the model has trainings that are not finished."""
+    return any(True for _ in unfinished(paths))
