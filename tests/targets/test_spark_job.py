@@ -78,7 +78,7 @@ def test_the_application_that_found_its_work_claimed_does_not_count() -> None:
 
 
 def test_an_application_that_does_not_end_itself_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark_job, "_MARGIN_S", 0.0)
+    monkeypatch.setattr(spark_job, "MARGIN_S", 0.0)
     cluster = Cluster(hung=[JobState.RUNNING])
     started = job(cluster, hours=1e-9)
     with pytest.raises(JobError, match="the job prepare was ended after its 1e-09 hours"):

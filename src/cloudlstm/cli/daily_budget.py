@@ -18,10 +18,9 @@ from cloudlstm.models.paths import ModelPaths
 from cloudlstm.runs.paths import RunPaths
 from cloudlstm.targets import Target, clusters, costs
 from cloudlstm.targets.cloud import CloudTarget
+from cloudlstm.targets.spark_job import MARGIN_S
 from cloudlstm.workers.deadline import TARGET_HOURS
 
-_HANG_H = 600.0 / 3600.0
-"""Hours after its limit at which a launcher ends a Spark job that has not ended itself (targets/spark_job.py)."""
 _SPREAD = 2.0
 """Times the expected hours that a training may need: assumed speeds were measured on few kinds of machines."""
 
@@ -113,5 +112,5 @@ def price_of(target: CloudTarget, run: RunPaths, config: RunConfig, tickers: int
         other_usd=idle_h * rates.spark + (prepare_h + max(idle_h, train_h)) * rates.internet,
         before_usd=before,
         unknown=rates.unknown,
-        beyond_h=clusters.START_S / 3600.0 + _HANG_H,
+        beyond_h=(clusters.START_S + MARGIN_S) / 3600.0,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _ENDING_S = 120.0
 """How long to wait for the end of a cancelled application."""
 
-_MARGIN_S = 600.0
+MARGIN_S = 600.0
 """How long after its limit an application is cancelled that does not end itself."""
 
 _HOUR_S = 3600
@@ -180,7 +180,7 @@ class SparkJob(CloudJob):
 
     def _wait_for_end(self, application: str, phase: str) -> Phases:
         poll = self._poller(lambda: self._service.look(application))
-        give_up = time.monotonic() + self._hours * _HOUR_S + _MARGIN_S
+        give_up = time.monotonic() + self._hours * _HOUR_S + MARGIN_S
         while True:
             if time.monotonic() > give_up:
                 raise too_long(self._job, self._hours)

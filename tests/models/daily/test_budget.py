@@ -278,7 +278,7 @@ def test_the_start_of_a_cluster_and_a_job_that_hangs_are_paid_if_the_rest_suffic
     (due,) = day.due
     config = settings_of(paths, due, day.date, day.manifest)
     price = price_of(cloud(), RunPaths.of(paths.root, due.run), config, 2)
-    assert price.beyond_h * 3600 == pytest.approx(clusters.START_S + spark_job._MARGIN_S)
+    assert price.beyond_h * 3600 == pytest.approx(clusters.START_S + spark_job.MARGIN_S)
 
 
 def test_the_policy_takes_a_limit() -> None:
